@@ -1,0 +1,71 @@
+"""The reader's language: which ones we speak, which one a browser asks for, its words, direction and dates.
+
+Catalogues are plain .po files under newsletter/translations, read once when first used; the source language is English.
+"""
+
+import datetime
+import functools
+import gettext
+import io
+from collections.abc import Iterable
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import babel
+import babel.dates
+import babel.lists
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from newsletter.foundation.resources import PACKAGE
+
+SOURCE: Final = "en"
+LANGUAGES: Final = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "ar": "العربية"}
+"""Language code to its own name, in the order they are offered."""
+
+
+@functools.cache
+def catalogue(language: str) -> gettext.NullTranslations:
+    """Return the words of `language`; English for any that we do not speak."""
+    path = PACKAGE / "translations" / f"{language}.po"
+    if language == SOURCE or language not in LANGUAGES or not path.exists():
+        return gettext.NullTranslations()
+    compiled = io.BytesIO()
+    with path.open("rb") as source:
+        write_mo(compiled, read_po(source, locale=language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def negotiate(wanted: Iterable[str], default: str = SOURCE) -> str:
+    """Return the first of `wanted` (tags such as `de-AT`, best first) that we speak, else `default`."""
+    for tag in wanted:
+        code = tag.replace("_", "-").split("-")[0].lower()
+        if code in LANGUAGES:
+            return code
+    return default
+
+
+def direction(language: str) -> str:
+    """Return `rtl` or `ltr`, the value of HTML's dir attribute."""
+    return babel.Locale.parse(language).text_direction
+
+
+def day(when: datetime.datetime, zone: str, language: str) -> str:
+    """Return the local date in words, e.g. `Monday, 23 November 2026` in the manner of the language."""
+    return babel.dates.format_date(when.astimezone(ZoneInfo(zone)), "full", locale=_locale(language))
+
+
+def moment(when: datetime.datetime, zone: str, language: str) -> str:
+    """Return a short local date and time, e.g. `23 Nov 2026, 07:00`."""
+    return babel.dates.format_datetime(when.astimezone(ZoneInfo(zone)), "d MMM y, HH:mm", locale=_locale(language))
+
+
+def listing(words: Iterable[str], language: str) -> str:
+    """Join words as the language does: `Business, Politics and World`."""
+    return babel.lists.format_list(list(words), locale=_locale(language))
+
+
+def _locale(language: str) -> str:
+    # British order of day and month for plain English: the pages name dates as newspapers in most of the world do.
+    return {"en": "en_GB"}.get(language, language)
