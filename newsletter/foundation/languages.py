@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import babel
 import babel.dates
 import babel.lists
+import babel.numbers
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -59,6 +60,16 @@ def day(when: datetime.datetime, zone: str, language: str) -> str:
 def moment(when: datetime.datetime, zone: str, language: str) -> str:
     """Return a short local date and time, e.g. `23 Nov 2026, 07:00`."""
     return babel.dates.format_datetime(when.astimezone(ZoneInfo(zone)), "d MMM y, HH:mm", locale=_locale(language))
+
+
+def ago(when: datetime.datetime, now: datetime.datetime, language: str) -> str:
+    """Return the distance in words, e.g. `3 minutes ago` or `in 2 hours`."""
+    return babel.dates.format_timedelta(when - now, add_direction=True, locale=_locale(language))
+
+
+def number(value: float, language: str) -> str:
+    """Return the figure with the language's separators, e.g. `12,345`."""
+    return babel.numbers.format_decimal(value, locale=_locale(language))
 
 
 def listing(words: Iterable[str], language: str) -> str:
