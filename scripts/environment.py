@@ -63,7 +63,7 @@ def build(lock: str) -> int:
 
 
 def belongs_here() -> bool:
-    """Say whether `.venv` was made in this folder; a copy is no use, as its scripts name their interpreter by full path."""
+    """Say whether `.venv` was made here: its scripts name their interpreter by full path, so that a copy is no use."""
     script = VENV / "bin" / "pip"
     return script.exists() and str(VENV) in script.read_text()
 
