@@ -1,0 +1,7 @@
+"""Pages for operators."""
+
+from flask import Flask
+
+
+def install(app: Flask) -> None:
+    """Register the pages."""

@@ -1,0 +1,7 @@
+"""The `newsletter` command."""
+
+from flask import Flask
+
+
+def install(app: Flask) -> None:
+    """Register the commands."""

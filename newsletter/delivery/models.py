@@ -1,0 +1,180 @@
+"""The ledger: mailings, their deliveries, and the chunks in which workers lease them."""
+
+import datetime
+import enum
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from newsletter.foundation.db import BIG_ID, Base, Word, only
+
+
+class MailingKind(enum.StrEnum):
+    """What a mailing was made from."""
+
+    RUN = "run"
+    CONFIRMATIONS = "confirmations"
+
+
+class MailingState(enum.StrEnum):
+    """Whether its deliveries may be sent."""
+
+    SENDING = "sending"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    FINISHED = "finished"
+    """Every delivery is settled; `unknown` ones wait for an operator and do not hold it up."""
+
+
+class DeliveryState(enum.StrEnum):
+    """`planned → sending → accepted`, or `deferred`, `failed`, `skipped`, `unknown`."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    """A durable commit says: may have been handed over."""
+    ACCEPTED = "accepted"
+    """The relay said 250."""
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+    """The dot was handed to the transport and its reply never read."""
+
+
+class Reason(enum.StrEnum):
+    """Why a delivery was skipped or failed."""
+
+    LEFT = "left"
+    PAUSED = "paused"
+    SUPPRESSED = "suppressed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    NOTHING_NEW = "nothing_new"
+    REFUSED = "refused"
+    """The relay refused it for good."""
+    GAVE_UP = "gave_up"
+    """Temporary errors until its time was over."""
+    UNSENDABLE = "unsendable"
+    """No message could be made of it, or the relay lacks what its address needs."""
+
+
+class ChunkState(enum.StrEnum):
+    """Who may work on it."""
+
+    READY = "ready"
+    LEASED = "leased"
+    DONE = "done"
+
+
+class Mailing(Base):
+    """What goes to one frozen audience. Its counters move in the transactions that move the deliveries."""
+
+    __tablename__ = "mailings"
+    __table_args__ = (Index("ix_mailings_state", "state"),)
+
+    id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
+    kind: Mapped[MailingKind] = mapped_column(Word(MailingKind))
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"), unique=True)
+    state: Mapped[MailingState] = mapped_column(Word(MailingState))
+    stamp: Mapped[str] = mapped_column(String(16))
+    """Random; with a delivery's id it makes the Message-ID, the same at every attempt."""
+    created_at: Mapped[datetime.datetime]
+    give_up_at: Mapped[datetime.datetime]
+    """Temporary errors are not retried past this."""
+    started_at: Mapped[datetime.datetime | None]
+    finished_at: Mapped[datetime.datetime | None]
+    planned: Mapped[int] = mapped_column(default=0)
+    sending: Mapped[int] = mapped_column(default=0)
+    accepted: Mapped[int] = mapped_column(default=0)
+    deferred: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[int] = mapped_column(default=0)
+    unknown: Mapped[int] = mapped_column(default=0)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """State to number of deliveries; they always add up to all of them."""
+        return {state.value: getattr(self, state.value) for state in DeliveryState}
+
+
+class Chunk(Base):
+    """About a thousand deliveries, leased to one worker at a time; `fence` tells a stale owner from the current one."""
+
+    __tablename__ = "chunks"
+
+    id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"), index=True)
+    bulk: Mapped[bool]
+    """False: confirmations, which overtake."""
+    state: Mapped[ChunkState] = mapped_column(Word(ChunkState))
+    not_before: Mapped[datetime.datetime]
+    leased_until: Mapped[datetime.datetime | None]
+    owner: Mapped[str] = mapped_column(String(80), default="")
+    fence: Mapped[int] = mapped_column(default=0)
+
+    __table_args__ = (
+        Index(
+            "ix_chunks_open",
+            "state",
+            "bulk",
+            "not_before",
+            **only("state <> 'done'"),
+        ),
+    )
+
+
+class Delivery(Base):
+    """The record of one mail to one subscriber (or to a colleague who gets a copy)."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("mailing_id", "subscriber_id"),
+        Index("ix_deliveries_chunk", "chunk_id", "id"),
+        Index("ix_deliveries_subscriber", "subscriber_id"),
+        Index("ix_deliveries_unknown", "mailing_id", **only("state = 'unknown'")),
+        Index("ix_deliveries_deferred", "retry_at", **only("state = 'deferred'")),
+    )
+
+    id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"))
+    chunk_id: Mapped[int] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"))
+    subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscribers.id", ondelete="SET NULL"))
+    confirmation_id: Mapped[int | None] = mapped_column(ForeignKey("confirmations.id", ondelete="SET NULL"))
+    after_number: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How far the reader's zone had read before the run, frozen: they may move while the mail waits."""
+    copy_address: Mapped[str | None] = mapped_column(String(254))
+    state: Mapped[DeliveryState] = mapped_column(Word(DeliveryState), default=DeliveryState.PLANNED)
+    reason: Mapped[Reason | None] = mapped_column(Word(Reason))
+    attempts: Mapped[int] = mapped_column(default=0)
+    offered_at: Mapped[datetime.datetime | None]
+    """When it was first handed to a relay: the message's Date."""
+    settled_at: Mapped[datetime.datetime | None]
+    retry_at: Mapped[datetime.datetime | None]
+    reply_code: Mapped[int | None]
+    reply_text: Mapped[str | None] = mapped_column(Text)
+    """The relay's words, shortened, with addresses masked."""
+
+
+class Worker(Base):
+    """A worker process that showed itself; tells whether anybody is at work."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    """host:pid:random, also the owner of its leases."""
+    host: Mapped[str] = mapped_column(String(80))
+    started_at: Mapped[datetime.datetime]
+    seen_at: Mapped[datetime.datetime] = mapped_column(index=True)
+
+
+class RelayState(Base):
+    """What the relay last told us about ourselves: shown to operators, and a pause while it refuses us (one row)."""
+
+    __tablename__ = "relay_states"
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    paused_until: Mapped[datetime.datetime | None]
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    last_error_at: Mapped[datetime.datetime | None]
+    last_accepted_at: Mapped[datetime.datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,1 @@
+"""The people who run it: accounts, passwords, sessions."""

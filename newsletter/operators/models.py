@@ -1,0 +1,60 @@
+"""Operators' accounts, their sessions, and the counters that slow down guessing."""
+
+import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from newsletter.foundation.db import Base
+
+
+class Operator(Base):
+    """A person who signs in to run this."""
+
+    __tablename__ = "operators"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    login: Mapped[str] = mapped_column(String(120), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))
+    """argon2id."""
+    created_at: Mapped[datetime.datetime]
+    disabled_at: Mapped[datetime.datetime | None]
+
+
+class OperatorSession(Base):
+    """A signed-in browser. Only the hash of what the cookie holds is stored; deleting the row signs it out."""
+
+    __tablename__ = "operator_sessions"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime.datetime]
+    seen_at: Mapped[datetime.datetime]
+    user_agent: Mapped[str] = mapped_column(String(300), default="")
+
+    operator: Mapped[Operator] = relationship(lazy="joined")
+
+
+class SigninFailure(Base):
+    """One wrong password, by login and by network (keyed hashes); too many of either slow the next ones down."""
+
+    __tablename__ = "signin_failures"
+    __table_args__ = (Index("ix_signin_failures_key", "key_hash", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(32))
+    at: Mapped[datetime.datetime] = mapped_column(index=True)
+
+
+class Alarm(Base):
+    """Something an operator must know of, once: raised by a rule, ended when it is over or seen."""
+
+    __tablename__ = "alarms"
+    __table_args__ = (UniqueConstraint("key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(120))
+    """What it is about, e.g. `late:daily:2026-11-23`, so that it is raised once."""
+    text: Mapped[str] = mapped_column(Text)
+    raised_at: Mapped[datetime.datetime]
+    ended_at: Mapped[datetime.datetime | None]

@@ -1,0 +1,48 @@
+"""The publication (one row) and its affiliates."""
+
+import datetime
+
+from sqlalchemy import CheckConstraint, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from newsletter.foundation.db import Base
+
+
+class Publication(Base):
+    """The site's identity. Sending refuses to start while a field that law or providers ask for is empty."""
+
+    __tablename__ = "publications"
+    __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    name: Mapped[str] = mapped_column(String(120))
+    """As readers know it; also the From display name (standards F11)."""
+    site_url: Mapped[str] = mapped_column(Text)
+    postal_address: Mapped[str] = mapped_column(Text, default="")
+    """Legal name and postal address, one line or several."""
+    contact_address: Mapped[str] = mapped_column(String(254), default="")
+    """Reply-To of everything: somebody reads it (standards F13)."""
+    privacy_url: Mapped[str] = mapped_column(Text, default="")
+    digest_from: Mapped[str] = mapped_column(String(254), default="")
+    confirmation_from: Mapped[str] = mapped_column(String(254), default="")
+    """Another address than `digest_from` (standards F14)."""
+    list_domain: Mapped[str] = mapped_column(String(254), default="")
+    """Right side of List-Id, stable for ever (RFC 2919 section 2); made from the sender's domain at the beginning."""
+    sender_id: Mapped[str] = mapped_column(String(15), default="")
+    """Last field of Feedback-ID: 5 to 15 characters, constant (standards L13)."""
+    language: Mapped[str] = mapped_column(String(8), default="en")
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
+    accent_light: Mapped[str] = mapped_column(String(7), default="#8a1c1c")
+    accent_dark: Mapped[str] = mapped_column(String(7), default="#f0a8a0")
+    updated_at: Mapped[datetime.datetime]
+
+
+class Affiliate(Base):
+    """A third party that readers may separately consent to, by its name."""
+
+    __tablename__ = "affiliates"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(String(60), unique=True)
+    name: Mapped[str] = mapped_column(String(120))
+    archived_at: Mapped[datetime.datetime | None]

@@ -1,0 +1,1 @@
+"""Celery entry points: each fetches its tools and calls one act."""

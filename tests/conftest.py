@@ -1,0 +1,87 @@
+"""What every test may ask for: settings, an application on a database of its own, and the servers behind them."""
+
+import datetime
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from newsletter.app import create_app
+from newsletter.foundation.db import db
+from newsletter.foundation.settings import Settings, load
+
+# pytest_plugins = ["tests.servers.fixtures"]
+
+NOW = datetime.datetime(2026, 11, 23, 6, 30, tzinfo=datetime.UTC)
+"""A Monday morning."""
+
+
+def make_settings(data_dir: Path, **overrides: object) -> Settings:
+    """Settings fit for a test; nothing is read from the machine's environment."""
+    given: dict[str, object] = {
+        "mode": "development",
+        "data_dir": data_dir,
+        "public_url": "https://news.example.org",
+        "smtp_url": "smtp://127.0.0.1:1",
+        "secret_keys": ("s3ssion-key-of-the-tests-0123456789abcdef",),
+        "link_keys": ("l1nk-key-of-the-tests-0123456789abcdefgh",),
+        "data_keys": ("d4ta-key-of-the-tests-0123456789abcdefgh",),
+        "hash_key": "h4sh-key-of-the-tests-0123456789abcdefgh",
+        "log_format": "text",
+        "_env_file": None,
+    }
+    return load(**(given | overrides))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, made by the migrations, to be copied."""
+    folder = tmp_path_factory.mktemp("template")
+    app = create_app(make_settings(folder))
+    with app.app_context():
+        flask_migrate.upgrade()
+        db.session.remove()
+        db.engine.dispose()
+    return folder / "newsletter.db"
+
+
+@pytest.fixture
+def app(sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
+    """The application on an empty SQLite database of its own; its context is pushed."""
+    shutil.copy(sqlite_template, tmp_path / "newsletter.db")
+    yield from _running(create_app(make_settings(tmp_path)))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def app_on_each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+    """The application on SQLite, then on PostgreSQL."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "newsletter.db")
+        yield from _running(create_app(make_settings(tmp_path)))
+        return
+    with request.getfixturevalue("postgres_databases").fresh() as url:
+        yield from _running(create_app(make_settings(tmp_path, database_url=url)))
+
+
+def _running(app: Flask) -> Iterator[Flask]:
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def session(app: Flask) -> Session:
+    """The session of `app`; changes go inside `with transaction()`."""
+    return db.session()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without a screen."""
+    return app.test_client()
