@@ -39,6 +39,12 @@ class TokenExpiredError(TokenError):
 class FetchError(NewsletterError):
     """A source could not be fetched."""
 
+    def __init__(self, message: str, *, status: int | None = None, retry_after: int | None = None) -> None:
+        """Keep beside the sentence the HTTP status, and the seconds the server asked us to stay away."""
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
 
 class TemporaryFetchError(FetchError):
     """A source could not be fetched just now."""
@@ -48,3 +54,7 @@ class TemporaryFetchError(FetchError):
 
 class ParseError(NewsletterError):
     """A document is no feed that can be read."""
+
+
+class RenderError(NewsletterError):
+    """A mail could not be made as the standards want it, so it is not made at all."""
