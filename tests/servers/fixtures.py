@@ -1,0 +1,58 @@
+"""The servers as fixtures. Each of pytest's parallel workers has servers of its own: nothing is shared."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.servers import browser as chromium
+from tests.servers import postgres, redis
+from tests.servers.given import Missing, nothing_may_be_skipped
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, fast and careless about crashes."""
+    with _or_skip(postgres.running()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def durable_postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that keeps what it has committed, for tests of just that."""
+    with _or_skip(postgres.running(durable=True)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server; whoever needs it empty calls flush()."""
+    with _or_skip(redis.running()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium, driven by Playwright.
+
+    Not for the whole session: while Playwright is up its event loop counts as running, and asyncio.run() in another
+    module's test would refuse.
+    """
+    with _or_skip(chromium.running()) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def _or_skip(server: contextlib.AbstractContextManager[T]) -> Iterator[T]:
+    with contextlib.ExitStack() as stack:
+        try:
+            started = stack.enter_context(server)
+        except Missing as missing:
+            (pytest.fail if nothing_may_be_skipped() else pytest.skip)(str(missing))
+        yield started
