@@ -134,14 +134,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_relay_states")),
     )
     op.create_table(
-        "signin_failures",
-        sa.Column("id", sa.Integer(), nullable=False),
+        "signin_throttles",
         sa.Column("key_hash", sa.String(length=32), nullable=False),
-        sa.Column("at", UTCDateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_signin_failures")),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("closed_until", UTCDateTime(), nullable=False),
+        sa.Column("last_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_signin_throttles")),
     )
-    op.create_index(op.f("ix_signin_failures_at"), "signin_failures", ["at"], unique=False)
-    op.create_index("ix_signin_failures_key", "signin_failures", ["key_hash", "at"], unique=False)
+    op.create_index(op.f("ix_signin_throttles_last_at"), "signin_throttles", ["last_at"], unique=False)
     op.create_table(
         "subscribers",
         sa.Column("id", BIG_ID, nullable=False),
@@ -249,6 +249,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_operator_sessions")),
     )
     op.create_index(op.f("ix_operator_sessions_operator_id"), "operator_sessions", ["operator_id"], unique=False)
+    op.create_index(op.f("ix_operator_sessions_seen_at"), "operator_sessions", ["seen_at"], unique=False)
     op.create_table(
         "runs",
         sa.Column("id", BIG_ID, nullable=False),
@@ -688,6 +689,7 @@ def downgrade() -> None:
     op.drop_index("ix_runs_state", table_name="runs")
     op.drop_index("ix_runs_recent", table_name="runs")
     op.drop_table("runs")
+    op.drop_index(op.f("ix_operator_sessions_seen_at"), table_name="operator_sessions")
     op.drop_index(op.f("ix_operator_sessions_operator_id"), table_name="operator_sessions")
     op.drop_table("operator_sessions")
     op.drop_table("holds")
@@ -701,9 +703,8 @@ def downgrade() -> None:
     op.drop_table("suppressions")
     op.drop_index(op.f("ix_subscribers_address_hash"), table_name="subscribers")
     op.drop_table("subscribers")
-    op.drop_index("ix_signin_failures_key", table_name="signin_failures")
-    op.drop_index(op.f("ix_signin_failures_at"), table_name="signin_failures")
-    op.drop_table("signin_failures")
+    op.drop_index(op.f("ix_signin_throttles_last_at"), table_name="signin_throttles")
+    op.drop_table("signin_throttles")
     op.drop_table("relay_states")
     op.drop_table("publications")
     op.drop_table("operators")

@@ -2,7 +2,7 @@
 
 import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from newsletter.foundation.db import Base
@@ -29,21 +29,22 @@ class OperatorSession(Base):
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime.datetime]
-    seen_at: Mapped[datetime.datetime]
+    seen_at: Mapped[datetime.datetime] = mapped_column(index=True)
     user_agent: Mapped[str] = mapped_column(String(300), default="")
 
     operator: Mapped[Operator] = relationship(lazy="joined")
 
 
-class SigninFailure(Base):
-    """One wrong password, by login and by network (keyed hashes); too many of either slow the next ones down."""
+class SigninThrottle(Base):
+    """Wrong passwords in a row from one network, or for one login; too many make the next one wait."""
 
-    __tablename__ = "signin_failures"
-    __table_args__ = (Index("ix_signin_failures_key", "key_hash", "at"),)
+    __tablename__ = "signin_throttles"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    key_hash: Mapped[str] = mapped_column(String(32))
-    at: Mapped[datetime.datetime] = mapped_column(index=True)
+    key_hash: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Keyed hash of the login or the network."""
+    failures: Mapped[int] = mapped_column(default=0)
+    closed_until: Mapped[datetime.datetime]
+    last_at: Mapped[datetime.datetime] = mapped_column(index=True)
 
 
 class Alarm(Base):
