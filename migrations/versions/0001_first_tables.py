@@ -146,7 +146,11 @@ def upgrade() -> None:
         "subscribers",
         sa.Column("id", BIG_ID, nullable=False),
         sa.Column("address", sa.String(length=254), nullable=False),
-        sa.Column("folded", sa.String(length=254), nullable=False),
+        sa.Column(
+            "folded",
+            sa.String(length=254).with_variant(sa.String(length=254, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("address_hash", sa.String(length=32), nullable=False),
         sa.Column("domain_hash", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
@@ -156,11 +160,28 @@ def upgrade() -> None:
         sa.Column("confirmed_at", UTCDateTime(), nullable=True),
         sa.Column("paused_at", UTCDateTime(), nullable=True),
         sa.Column("paused_until", UTCDateTime(), nullable=True),
+        sa.Column("refused_at", UTCDateTime(), nullable=True),
         sa.Column("generated", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscribers")),
         sa.UniqueConstraint("folded", name=op.f("uq_subscribers_folded")),
     )
     op.create_index(op.f("ix_subscribers_address_hash"), "subscribers", ["address_hash"], unique=False)
+    op.create_index(
+        "ix_subscribers_paused",
+        "subscribers",
+        ["paused_until"],
+        unique=False,
+        postgresql_where=sa.text("paused_until IS NOT NULL"),
+        sqlite_where=sa.text("paused_until IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_subscribers_unconfirmed",
+        "subscribers",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("confirmed_at IS NULL"),
+        sqlite_where=sa.text("confirmed_at IS NULL"),
+    )
     op.create_table(
         "suppressions",
         sa.Column("hash", sa.String(length=32), nullable=False),
@@ -177,6 +198,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_workers")),
     )
     op.create_index(op.f("ix_workers_seen_at"), "workers", ["seen_at"], unique=False)
+    op.create_table(
+        "changes",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("cadence_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("undone_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["cadence_id"], ["cadences.id"], name=op.f("fk_changes_cadence_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscribers.id"], name=op.f("fk_changes_subscriber_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_changes")),
+    )
+    op.create_index(op.f("ix_changes_subscriber_id"), "changes", ["subscriber_id"], unique=False)
     op.create_table(
         "confirmations",
         sa.Column("id", BIG_ID, nullable=False),
@@ -344,6 +382,8 @@ def upgrade() -> None:
         sa.Column("ended_reason", sa.String(length=24), nullable=True),
         sa.Column("first_number", sa.BigInteger(), nullable=False),
         sa.Column("mark", sa.BigInteger(), nullable=True),
+        sa.Column("begun_by", sa.BigInteger(), nullable=True),
+        sa.Column("ended_by", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["cadence_id"], ["cadences.id"], name=op.f("fk_subscriptions_cadence_id"), ondelete="CASCADE"
         ),
@@ -578,6 +618,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_deliveries_chunk", "deliveries", ["chunk_id", "id"], unique=False)
     op.create_index(
+        "ix_deliveries_confirmation",
+        "deliveries",
+        ["confirmation_id"],
+        unique=False,
+        postgresql_where=sa.text("confirmation_id IS NOT NULL"),
+        sqlite_where=sa.text("confirmation_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_deliveries_deferred",
         "deliveries",
         ["retry_at"],
@@ -630,6 +678,12 @@ def downgrade() -> None:
         table_name="deliveries",
         postgresql_where=sa.text("state = 'deferred'"),
         sqlite_where=sa.text("state = 'deferred'"),
+    )
+    op.drop_index(
+        "ix_deliveries_confirmation",
+        table_name="deliveries",
+        postgresql_where=sa.text("confirmation_id IS NOT NULL"),
+        sqlite_where=sa.text("confirmation_id IS NOT NULL"),
     )
     op.drop_index("ix_deliveries_chunk", table_name="deliveries")
     op.drop_table("deliveries")
@@ -698,9 +752,23 @@ def downgrade() -> None:
     op.drop_table("consents")
     op.drop_index(op.f("ix_confirmations_subscriber_id"), table_name="confirmations")
     op.drop_table("confirmations")
+    op.drop_index(op.f("ix_changes_subscriber_id"), table_name="changes")
+    op.drop_table("changes")
     op.drop_index(op.f("ix_workers_seen_at"), table_name="workers")
     op.drop_table("workers")
     op.drop_table("suppressions")
+    op.drop_index(
+        "ix_subscribers_unconfirmed",
+        table_name="subscribers",
+        postgresql_where=sa.text("confirmed_at IS NULL"),
+        sqlite_where=sa.text("confirmed_at IS NULL"),
+    )
+    op.drop_index(
+        "ix_subscribers_paused",
+        table_name="subscribers",
+        postgresql_where=sa.text("paused_until IS NOT NULL"),
+        sqlite_where=sa.text("paused_until IS NOT NULL"),
+    )
     op.drop_index(op.f("ix_subscribers_address_hash"), table_name="subscribers")
     op.drop_table("subscribers")
     op.drop_index(op.f("ix_signin_throttles_last_at"), table_name="signin_throttles")

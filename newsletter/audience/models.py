@@ -63,6 +63,15 @@ class SuppressionReason(enum.StrEnum):
     COMPLAINT = "complaint"
 
 
+class ChangeKind(enum.StrEnum):
+    """What a reader did."""
+
+    LEFT = "left"
+    LEFT_ALL = "left_all"
+    CHOSE = "chose"
+    PAUSED = "paused"
+
+
 class Cadence(Base):
     """A pace with its hour, in the reader's own time zone, and how its digests look."""
 
@@ -150,7 +159,8 @@ class Subscriber(Base):
     id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
     address: Mapped[str] = mapped_column(String(254))
     """As typed, with the domain in lower case (standards D9)."""
-    folded: Mapped[str] = mapped_column(String(254), unique=True)
+    # Compared byte by byte, so that a search by its beginning can walk the index.
+    folded: Mapped[str] = mapped_column(String(254).with_variant(String(254, collation="C"), "postgresql"), unique=True)
     """The address case-folded: one subscriber each."""
     address_hash: Mapped[str] = mapped_column(String(32), index=True)
     """Keyed hash of `folded`, as on the suppression list."""
@@ -163,10 +173,31 @@ class Subscriber(Base):
     paused_at: Mapped[datetime.datetime | None]
     paused_until: Mapped[datetime.datetime | None]
     """None while paused: until they resume themselves."""
+    refused_at: Mapped[datetime.datetime | None]
+    """When a reader said of a sign-up "this wasn't me": their digests go on, but no mail asks them to confirm again."""
     generated: Mapped[bool] = mapped_column(default=False)
     """Made by `newsletter seed`, for trying out and for benchmarks; never a person."""
 
     subscriptions: Mapped[list["Subscription"]] = relationship(lazy="raise", back_populates="subscriber")
+
+    __table_args__ = (
+        Index("ix_subscribers_unconfirmed", "created_at", **only("confirmed_at IS NULL")),
+        Index("ix_subscribers_paused", "paused_until", **only("paused_until IS NOT NULL")),
+    )
+
+
+class Change(Base):
+    """One thing that a reader did to what they get, so that exactly this can be taken back for some days."""
+
+    __tablename__ = "changes"
+
+    id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[ChangeKind] = mapped_column(Word(ChangeKind))
+    cadence_id: Mapped[int | None] = mapped_column(ForeignKey("cadences.id", ondelete="CASCADE"))
+    """The list that was left."""
+    created_at: Mapped[datetime.datetime]
+    undone_at: Mapped[datetime.datetime | None]
 
 
 class Subscription(Base):
@@ -187,6 +218,9 @@ class Subscription(Base):
     """Articles up to this one were never meant for it; set when it becomes active."""
     mark: Mapped[int | None] = mapped_column(BigInteger)
     """Read up to this article. None: as far as the cut of the reader's zone at this cadence. Always set once ended."""
+    # Ids of changes, without a constraint: its upkeep would search this table for each change that goes with its reader.
+    begun_by: Mapped[int | None] = mapped_column(BigInteger)
+    ended_by: Mapped[int | None] = mapped_column(BigInteger)
 
     subscriber: Mapped[Subscriber] = relationship(lazy="raise", back_populates="subscriptions")
 
@@ -240,13 +274,14 @@ class Consent(Base):
     ip: Mapped[str] = mapped_column(String(45), default="")
     user_agent: Mapped[str] = mapped_column(String(300), default="")
     confirmation_id: Mapped[int | None] = mapped_column(BigInteger)
-    """The mail whose button was pressed, for `confirmed`."""
+    """The mail that asked for proof (`given`), or whose button was pressed (`confirmed`)."""
 
 
 class Confirmation(Base):
     """One request for proof that an address is its owner's: one mail, one button."""
 
     __tablename__ = "confirmations"
+    __table_args__ = (Index("ix_confirmations_unplanned", "id", **only("planned_at IS NULL")),)
 
     id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"), index=True)
@@ -260,6 +295,8 @@ class Confirmation(Base):
     ip: Mapped[str] = mapped_column(String(45), default="")
     user_agent: Mapped[str] = mapped_column(String(300), default="")
     confirmed_at: Mapped[datetime.datetime | None]
+    planned_at: Mapped[datetime.datetime | None]
+    """When its mail was put into a mailing; none yet: it waits for one."""
     refused_at: Mapped[datetime.datetime | None]
     """"This wasn't me" was pressed."""
 

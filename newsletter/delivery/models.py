@@ -2,11 +2,16 @@
 
 import datetime
 import enum
+from typing import Final
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.foundation.db import BIG_ID, Base, Word, only
+
+
+CHUNKS: Final = 2**20
+"""Chunks a mailing may have; their ids are counted from its own."""
 
 
 class MailingKind(enum.StrEnum):
@@ -102,7 +107,8 @@ class Chunk(Base):
 
     __tablename__ = "chunks"
 
-    id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(BIG_ID, primary_key=True, autoincrement=False)
+    """The mailing's id times CHUNKS, plus its number in the mailing."""
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"), index=True)
     bulk: Mapped[bool]
     """False: confirmations, which overtake."""
@@ -131,13 +137,15 @@ class Delivery(Base):
         UniqueConstraint("mailing_id", "subscriber_id"),
         Index("ix_deliveries_chunk", "chunk_id", "id"),
         Index("ix_deliveries_subscriber", "subscriber_id"),
+        Index("ix_deliveries_confirmation", "confirmation_id", **only("confirmation_id IS NOT NULL")),
         Index("ix_deliveries_unknown", "mailing_id", **only("state = 'unknown'")),
         Index("ix_deliveries_deferred", "retry_at", **only("state = 'deferred'")),
     )
 
     id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"))
-    chunk_id: Mapped[int] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"))
+    chunk_id: Mapped[int] = mapped_column(BigInteger)
+    """Its chunk, without a foreign key: the deliveries of a mailing are inserted before its chunks are counted."""
     subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscribers.id", ondelete="SET NULL"))
     confirmation_id: Mapped[int | None] = mapped_column(ForeignKey("confirmations.id", ondelete="SET NULL"))
     after_number: Mapped[int] = mapped_column(BigInteger, default=0)

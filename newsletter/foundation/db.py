@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, MetaData, String, TypeDecorator, event, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -27,6 +28,7 @@ _IMMEDIATE = "newsletter_immediate"
 BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 """The type of ids of tables that grow with readers and articles (SQLite counts only plain INTEGER by itself)."""
 E = TypeVar("E", bound=enum.StrEnum)
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 def only(condition: str) -> dict[str, Any]:
@@ -105,6 +107,11 @@ def transaction() -> Iterator[Session]:
 def lock_rows(session: Session, statement: Any) -> Any:
     """Return `statement` with FOR UPDATE where the engine has it; SQLite's writers are serial anyway."""
     return statement.with_for_update() if session.get_bind().dialect.name == "postgresql" else statement
+
+
+def insert_new(session: Session, table: type[Base]) -> Any:
+    """Return an INSERT into `table` that passes over rows that any unique key says are there already."""
+    return _INSERTS[session.get_bind().dialect.name](table).on_conflict_do_nothing()
 
 
 def engine_options(url: str) -> dict[str, Any]:

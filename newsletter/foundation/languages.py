@@ -25,6 +25,11 @@ LANGUAGES: Final = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "
 """Language code to its own name, in the order they are offered."""
 
 
+def N_(message: str) -> str:  # noqa: N802  (gettext's customary mark)
+    """Mark `message` for translators where it is written; it is translated where it is shown."""
+    return message
+
+
 @functools.cache
 def catalogue(language: str) -> gettext.NullTranslations:
     """Return the words of `language`; English for any that we do not speak."""
