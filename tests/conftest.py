@@ -1,8 +1,10 @@
 """What every test may ask for: settings, an application on a database of its own, and the servers behind them."""
 
+import contextlib
 import datetime
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import flask_migrate
@@ -14,8 +16,9 @@ from sqlalchemy.orm import Session
 from newsletter.app import create_app
 from newsletter.foundation.db import db
 from newsletter.foundation.settings import Settings, load
+from tests.servers.postgres import PostgresServer
 
-# pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures"]
 
 NOW = datetime.datetime(2026, 11, 23, 6, 30, tzinfo=datetime.UTC)
 """A Monday morning."""
@@ -48,6 +51,32 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         db.session.remove()
         db.engine.dispose()
     return folder / "newsletter.db"
+
+
+@dataclass(frozen=True)
+class Databases:
+    """PostgreSQL databases with all tables."""
+
+    server: PostgresServer
+    template: str
+
+    def fresh(self) -> contextlib.AbstractContextManager[str]:
+        """Give the URL of a database of its own; it is dropped when the block ends."""
+        return self.server.database(self.template)
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(
+    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Databases]:
+    """Databases on the tests' server, copied from one that the migrations made."""
+    with postgres_server.database() as template:
+        app = create_app(make_settings(tmp_path_factory.mktemp("postgres"), database_url=template))
+        with app.app_context():
+            flask_migrate.upgrade()
+            db.session.remove()
+            db.engine.dispose()
+        yield Databases(postgres_server, template)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from newsletter.foundation.clock import utc_now
 
 PAGE: Final = 50
 OWN_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; frame-src 'self'; form-action 'self'; "
+    "default-src 'none'; style-src 'self'; img-src data:; frame-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 # A mail may show pictures and its own styles, and open its links in a new tab; it may run, send and frame nothing.
