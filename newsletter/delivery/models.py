@@ -9,7 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.foundation.db import BIG_ID, Base, Word, only
 
-
 CHUNKS: Final = 2**20
 """Chunks a mailing may have; their ids are counted from its own."""
 
@@ -138,7 +137,7 @@ class Delivery(Base):
         Index("ix_deliveries_chunk", "chunk_id", "id"),
         Index("ix_deliveries_subscriber", "subscriber_id"),
         Index("ix_deliveries_confirmation", "confirmation_id", **only("confirmation_id IS NOT NULL")),
-        Index("ix_deliveries_unknown", "mailing_id", **only("state = 'unknown'")),
+        Index("ix_deliveries_unknown", "mailing_id", **only("state = 'unknown' AND settled_at IS NULL")),
         Index("ix_deliveries_deferred", "retry_at", **only("state = 'deferred'")),
     )
 
@@ -157,6 +156,7 @@ class Delivery(Base):
     offered_at: Mapped[datetime.datetime | None]
     """When it was first handed to a relay: the message's Date."""
     settled_at: Mapped[datetime.datetime | None]
+    """When its fate was decided; of an unknown one, when an operator left it at that."""
     retry_at: Mapped[datetime.datetime | None]
     reply_code: Mapped[int | None]
     reply_text: Mapped[str | None] = mapped_column(Text)

@@ -57,7 +57,7 @@ def configure(app: Flask, settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_max_tasks_per_child=None,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"visibility_timeout": 3600} if settings.redis_url else {},
+        broker_transport_options={"visibility_timeout": 3600} if settings.redis_url else {"polling_interval": 0.05},
         task_default_queue=Queue.UPKEEP.value,
         timezone="UTC",
         enable_utc=True,

@@ -1,0 +1,45 @@
+"""The end of a mailing: when every delivery is settled, and not before."""
+
+import datetime
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from newsletter.delivery.models import Mailing, MailingState
+from newsletter.digests import finishing as runs
+from newsletter.digests.models import Run, RunState
+
+
+def finish_if_settled(session: Session, mailing_id: int, now: datetime.datetime) -> bool:
+    """Close the mailing if nothing of it is planned, being sent or deferred; its run is then `sent`.
+
+    Unknown deliveries wait for an operator and are shown as what they are; they do not keep it open.
+    """
+    finished = session.execute(
+        update(Mailing)
+        .where(
+            Mailing.id == mailing_id,
+            Mailing.state == MailingState.SENDING,
+            Mailing.planned == 0,
+            Mailing.sending == 0,
+            Mailing.deferred == 0,
+        )
+        .values(state=MailingState.FINISHED, finished_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    if not finished.rowcount:  # type: ignore[attr-defined]  # a cursor's result has it
+        return False
+    mailing = session.get_one(Mailing, mailing_id, populate_existing=True)
+    if mailing.run_id is not None:
+        runs.move(session.get_one(Run, mailing.run_id), RunState.SENT, now)
+    return True
+
+
+def reopen(session: Session, mailing_id: int) -> None:
+    """Let a finished mailing send again, because deliveries of it were planned again."""
+    session.execute(
+        update(Mailing)
+        .where(Mailing.id == mailing_id, Mailing.state == MailingState.FINISHED)
+        .values(state=MailingState.SENDING, finished_at=None)
+        .execution_options(synchronize_session=False)
+    )

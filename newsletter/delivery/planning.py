@@ -1,0 +1,152 @@
+"""Planning: a frozen audience becomes deliveries and chunks, set-based, whatever its size."""
+
+import datetime
+import secrets
+from typing import Final
+
+from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy.orm import Session
+
+from newsletter.audience.models import Confirmation
+from newsletter.delivery.models import (
+    CHUNKS,
+    Chunk,
+    ChunkState,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingKind,
+    MailingState,
+)
+from newsletter.digests.models import Run
+from newsletter.digests.readers import readers_of
+
+CHUNK: Final = 1000
+"""Deliveries of a chunk."""
+GIVE_UP: Final = {
+    MailingKind.RUN: datetime.timedelta(hours=20),
+    MailingKind.CONFIRMATIONS: datetime.timedelta(hours=47),
+}
+"""How long temporary errors are retried: until the next digest is near; until a confirmation link is near its end."""
+
+
+def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
+    """Make the run's mailing with one delivery for each of its readers. Returns how many readers it has.
+
+    Colleagues who always get a copy are added only where readers get something.
+    """
+    mailing = _mailing(session, MailingKind.RUN, now, run_id=run.id)
+    readers = readers_of(run).subquery()
+    place = func.row_number().over(order_by=readers.c.subscriber_id) - 1
+    result = session.execute(
+        insert(Delivery)
+        .from_select(
+            ["mailing_id", "subscriber_id", "after_number", "chunk_id", "state", "attempts"],
+            select(
+                literal(mailing.id),
+                readers.c.subscriber_id,
+                readers.c.after_number,
+                literal(mailing.id * CHUNKS) + place // CHUNK,
+                literal(DeliveryState.PLANNED.value),
+                literal(0),
+            ).order_by(readers.c.subscriber_id),
+            include_defaults=False,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    count: int = result.rowcount  # type: ignore[attr-defined]  # a cursor's result has it
+    if not count:
+        session.delete(mailing)
+        session.flush()
+        return 0
+    copies = sorted(set(run.cadence.copies))
+    last = (count - 1) // CHUNK
+    if copies:
+        session.execute(
+            insert(Delivery),
+            [
+                {
+                    "mailing_id": mailing.id,
+                    "copy_address": address,
+                    "chunk_id": mailing.id * CHUNKS + last,
+                    "after_number": run.after_number,
+                    "state": DeliveryState.PLANNED,
+                    "attempts": 0,
+                }
+                for address in copies
+            ],
+        )
+    session.execute(insert(Chunk), [_chunk(mailing.id, number, now, bulk=True) for number in range(last + 1)])
+    mailing.planned = count + len(copies)
+    session.flush()
+    return count
+
+
+def plan_confirmations(session: Session, now: datetime.datetime, limit: int = 500) -> int:
+    """Put confirmation requests that have no mail yet into one mailing. Returns how many."""
+    query = select(Confirmation).where(Confirmation.planned_at.is_(None)).order_by(Confirmation.id).limit(limit)
+    if session.get_bind().dialect.name == "postgresql":
+        query = query.with_for_update(skip_locked=True)
+    # One mail to a subscriber in a mailing; who asked twice gets the second in the next.
+    waiting = list({one.subscriber_id: one for one in reversed(session.scalars(query).all())}.values())
+    if not waiting:
+        return 0
+    mailing = _mailing(session, MailingKind.CONFIRMATIONS, now)
+    session.execute(insert(Chunk), [_chunk(mailing.id, 0, now, bulk=False)])
+    session.execute(
+        insert(Delivery),
+        [
+            {
+                "mailing_id": mailing.id,
+                "subscriber_id": one.subscriber_id,
+                "confirmation_id": one.id,
+                "chunk_id": mailing.id * CHUNKS,
+                "after_number": 0,
+                "state": DeliveryState.PLANNED,
+                "attempts": 0,
+            }
+            for one in waiting
+        ],
+    )
+    for one in waiting:
+        one.planned_at = now
+    mailing.planned = len(waiting)
+    session.flush()
+    return len(waiting)
+
+
+def add_chunk(session: Session, mailing_id: int, now: datetime.datetime, *, bulk: bool) -> int:
+    """Add a chunk to a mailing that was planned before, for deliveries that are planned again. Returns its id."""
+    # The mailing's row orders those who add at the same time.
+    session.execute(update(Mailing).where(Mailing.id == mailing_id).values(state=Mailing.state))
+    last = session.scalar(select(func.max(Chunk.id)).where(Chunk.mailing_id == mailing_id))
+    assert last is not None
+    chunk = _chunk(mailing_id, last + 1 - mailing_id * CHUNKS, now, bulk=bulk)
+    session.execute(insert(Chunk), [chunk])
+    return last + 1
+
+
+def _mailing(session: Session, kind: MailingKind, now: datetime.datetime, run_id: int | None = None) -> Mailing:
+    mailing = Mailing(
+        kind=kind,
+        run_id=run_id,
+        state=MailingState.SENDING,
+        stamp=secrets.token_hex(8),
+        created_at=now,
+        give_up_at=now + GIVE_UP[kind],
+    )
+    session.add(mailing)
+    session.flush()
+    return mailing
+
+
+def _chunk(mailing_id: int, number: int, now: datetime.datetime, *, bulk: bool) -> dict[str, object]:
+    return {
+        "id": mailing_id * CHUNKS + number,
+        "mailing_id": mailing_id,
+        "bulk": bulk,
+        "state": ChunkState.READY,
+        "not_before": now,
+        "owner": "",
+        "fence": 0,
+    }

@@ -1,0 +1,103 @@
+"""The sending engine of this process: made when first asked for, kept, closed when the process ends politely."""
+
+import fcntl
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from flask import Flask
+
+from newsletter.delivery import recovery, workers
+from newsletter.delivery.engine import Engine
+from newsletter.delivery.journal import Journal
+from newsletter.delivery.ledger import Ledger
+from newsletter.delivery.relaying import RelayWatch
+from newsletter.delivery.smtp import Relay
+from newsletter.foundation.clock import utc_now
+from newsletter.foundation.errors import ConflictError
+from newsletter.foundation.services import services
+from newsletter.foundation.settings import Settings
+
+_LOCK: Final = threading.Lock()
+
+
+@dataclass
+class _Kept:
+    pid: int
+    name: str
+    engine: Engine
+    lock: int | None
+
+
+_kept: list[_Kept] = []
+
+
+def journals(settings: Settings) -> Path:
+    """Return the folder of the journals of this host's workers."""
+    return settings.data_dir / "journals"
+
+
+def name() -> str | None:
+    """Return the name of this process's worker, if it has an engine."""
+    return _kept[0].name if _kept and _kept[0].pid == os.getpid() else None
+
+
+def engine(app: Flask) -> Engine:
+    """Return this process's engine. A forked child makes its own.
+
+    Raises ConflictError on SQLite when another process is sending already: there it must be only one.
+    """
+    with _LOCK:
+        if _kept and _kept[0].pid != os.getpid():
+            _kept.clear()  # the parent's: its connections are not ours to use
+        if not _kept:
+            _kept.append(_make(app))
+        return _kept[0].engine
+
+
+def _make(app: Flask) -> _Kept:
+    settings = services().settings
+    lock = _only_one(settings) if settings.database.startswith("sqlite") else None
+    recovery.recover(journals(settings), utc_now())
+    owner = workers.new_name()
+    made = Engine(
+        Ledger(app, owner),
+        Relay.from_url(settings.smtp_url.get_secret_value()),
+        Journal(journals(settings), owner),
+        RelayWatch(app),
+        settings.smtp_connections,
+    )
+    return _Kept(os.getpid(), owner, made, lock)
+
+
+def _only_one(settings: Settings) -> int:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    fd = os.open(settings.data_dir / "sending.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise ConflictError(
+            "Another worker is sending from this SQLite database. Stop it first, or use PostgreSQL for several workers."
+        ) from None
+    return fd
+
+
+def stop() -> None:
+    """Let the engine finish the messages on the wire and hand nothing more over."""
+    for kept in _kept:
+        if kept.pid == os.getpid():
+            kept.engine.stopping = True
+
+
+def close() -> None:
+    """Close the engine, if this process has one."""
+    with _LOCK:
+        for kept in _kept:
+            if kept.pid == os.getpid():
+                kept.engine.close()
+                if kept.lock is not None:
+                    os.close(kept.lock)
+        _kept.clear()

@@ -1,0 +1,53 @@
+"""Ringing bells: after a commit, from the schedule, and from the sweep for whatever was never rung.
+
+A bell that cannot be rung is no error: the sweep comes by within seconds.
+"""
+
+import logging
+
+from kombu.exceptions import OperationalError
+
+from newsletter.foundation.queue import Queue, queue
+from newsletter.foundation.services import services
+
+log = logging.getLogger(__name__)
+
+CONFIRM = "newsletter.confirmations"
+SEND = "newsletter.bulk"
+TICK = "newsletter.tick"
+FETCH = "newsletter.fetch"
+SWEEP = "newsletter.sweep"
+CLEAN = "newsletter.clean"
+_QUEUES = {
+    CONFIRM: Queue.CONFIRMATIONS,
+    SEND: Queue.BULK,
+    TICK: Queue.DIGESTS,
+    FETCH: Queue.CONTENT,
+    SWEEP: Queue.UPKEEP,
+    CLEAN: Queue.UPKEEP,
+}
+
+queue.conf.task_routes = {task: {"queue": name.value} for task, name in _QUEUES.items()}
+queue.conf.beat_schedule = {
+    "what is due": {"task": TICK, "schedule": 20.0, "options": {"expires": 60}},
+    "what was not rung for": {"task": SWEEP, "schedule": 15.0, "options": {"expires": 60}},
+    "sources": {"task": FETCH, "schedule": 30.0, "options": {"expires": 60}},
+    "confirmations": {"task": CONFIRM, "schedule": 5.0, "options": {"expires": 30}},
+    "upkeep": {"task": CLEAN, "schedule": 600.0, "options": {"expires": 600}},
+}
+
+
+class Bells:
+    """Whether this process may ring: with the in-process queue only the worker itself can."""
+
+    in_worker = False
+
+
+def ring(task: str) -> None:
+    """Say that there may be work for `task`. In the embedded way the worker finds what others leave each second."""
+    if services().settings.embedded and not Bells.in_worker:
+        return
+    try:
+        queue.send_task(task, queue=_QUEUES[task].value, retry=False)
+    except (OperationalError, OSError) as error:
+        log.warning("bell not rung", extra={"task": task, "reason": str(error)})

@@ -1,0 +1,42 @@
+"""Sending: confirmations that somebody waits for, and bulk in slices."""
+
+from typing import Final
+
+from flask import current_app
+
+from newsletter.audience import signup
+from newsletter.delivery import planning
+from newsletter.foundation.clock import utc_now
+from newsletter.foundation.db import transaction
+from newsletter.foundation.queue import queue
+from newsletter.foundation.services import services
+from newsletter.tasks import engines, ringing
+
+_SLICE: Final = 8.0
+_EMBEDDED_SLICE: Final = 2.0
+"""Seconds of bulk at a time where one process does all the work, so that confirmations come between."""
+
+
+@queue.task(name=ringing.CONFIRM)
+def send_confirmations() -> None:
+    """Decide about waiting sign-ups, plan their mails, and send them."""
+    tools = services()
+    with transaction() as session:
+        signup.process_waiting(session, tools.hasher, utc_now())
+    with transaction() as session:
+        planning.plan_confirmations(session, utc_now())
+    _send(bulk=False)
+
+
+@queue.task(name=ringing.SEND)
+def send_bulk() -> None:
+    """Send one slice of bulk, and ring again if there is more."""
+    _send(bulk=True)
+
+
+def _send(*, bulk: bool) -> None:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  (Flask's documented way)
+    seconds = _EMBEDDED_SLICE if services().settings.embedded else _SLICE
+    done = engines.engine(app).run(bulk=bulk, seconds=seconds)
+    if done.more:
+        ringing.ring(ringing.SEND if bulk else ringing.CONFIRM)

@@ -1,0 +1,57 @@
+"""The sweep for work that nobody was told of, and what is cleared away from time to time."""
+
+from sqlalchemy import select
+
+from newsletter.audience import preferences
+from newsletter.audience import upkeep as audience
+from newsletter.delivery import recovery, workers
+from newsletter.delivery.models import Chunk, ChunkState, Mailing, MailingState
+from newsletter.foundation.clock import utc_now
+from newsletter.foundation.db import db, transaction
+from newsletter.foundation.queue import queue
+from newsletter.foundation.services import services
+from newsletter.operators import sessions, signin
+from newsletter.tasks import engines, ringing
+
+
+@queue.task(name=ringing.SWEEP)
+def sweep() -> None:
+    """Recover what dead workers left, plan again what is due again, and ring for whatever is ready."""
+    now = utc_now()
+    recovery.recover(engines.journals(services().settings), now)
+    with transaction() as session:
+        name = engines.name()
+        if name is not None:
+            workers.show(session, name, now)
+        recovery.reap(session, now)
+        recovery.regroup_due(session, now)
+        recovery.resend_unknown_confirmations(session, now)
+        preferences.resume_due(session, now)
+    for bulk, bell in ((False, ringing.CONFIRM), (True, ringing.SEND)):
+        if _anything_ready(bulk=bulk):
+            ringing.ring(bell)
+
+
+def _anything_ready(*, bulk: bool) -> bool:
+    query = (
+        select(Chunk.id)
+        .join(Mailing, Mailing.id == Chunk.mailing_id)
+        .where(
+            Chunk.state == ChunkState.READY,
+            Chunk.bulk == bulk,
+            Chunk.not_before <= utc_now(),
+            Mailing.state == MailingState.SENDING,
+        )
+        .limit(1)
+    )
+    return db.session().scalar(query) is not None
+
+
+@queue.task(name=ringing.CLEAN)
+def clean() -> None:
+    """Remove what must not be kept: unconfirmed sign-ups, old counters, ended sessions."""
+    now = utc_now()
+    with transaction() as session:
+        audience.clean(session, now)
+        sessions.forget(session, now)
+        signin.forget(session, now)
