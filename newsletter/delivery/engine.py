@@ -164,7 +164,7 @@ class Engine:
         return problem
 
     async def _open(self, wanted: int) -> list[Session]:
-        """Return up to `wanted` open connections, new ones for those that are gone; raises RelayError if there is none."""
+        """Return up to `wanted` open connections, new ones for those that are gone. Raises RelayError if none."""
         self._sessions = [session for session in self._sessions if session.alive]
         missing = wanted - len(self._sessions)
         if missing > 0:

@@ -74,7 +74,12 @@ def run(app: Flask) -> None:
     signals.worker_shutting_down.connect(lambda **_: engines.stop(), weak=False)
     bells = Bellringer(queue.send_task, stopped)
     threads = [bells, threading.Thread(target=fetching, args=(app, stopped), name="fetching", daemon=True)]
-    signals.worker_ready.connect(lambda **_: [thread.start() for thread in threads], weak=False)
+
+    def ready(**_: object) -> None:
+        for thread in threads:
+            thread.start()
+
+    signals.worker_ready.connect(ready, weak=False)
     try:
         queue.Worker(
             pool="solo",
