@@ -218,7 +218,7 @@ class Subscription(Base):
     """Articles up to this one were never meant for it; set when it becomes active."""
     mark: Mapped[int | None] = mapped_column(BigInteger)
     """Read up to this article. None: as far as the cut of the reader's zone at this cadence. Always set once ended."""
-    # Ids of changes, without a constraint: its upkeep would search this table for each change that goes with its reader.
+    # Ids of changes, without a constraint: its upkeep would search this table for every change that is deleted.
     begun_by: Mapped[int | None] = mapped_column(BigInteger)
     ended_by: Mapped[int | None] = mapped_column(BigInteger)
 

@@ -85,7 +85,7 @@ def update(session: Session, now: datetime.datetime, **changes: str) -> Identity
 
 
 def problems(identity: Identity) -> list[str]:
-    """Return a sentence for each thing that keeps sending from starting (standards F11, F13, F14, J5, J14, L11, L13)."""
+    """Return a sentence for each thing that keeps sending from starting (F11, F13, F14, J5, J14, L11, L13)."""
     return [
         *checks.missing(
             {
