@@ -104,7 +104,7 @@ def test_the_browser_opens_a_page(browser: Browser) -> None:
 def test_a_missing_browser_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEST_BROWSER", raising=False)
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(Missing, match="apt-get install chromium"):
+    with pytest.raises(Missing, match=r"apt-get install chromium.*TEST_BROWSER"):
         browser.program()
 
 
