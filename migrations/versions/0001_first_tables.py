@@ -228,6 +228,7 @@ def upgrade() -> None:
         sa.Column("ip", sa.String(length=45), nullable=False),
         sa.Column("user_agent", sa.String(length=300), nullable=False),
         sa.Column("confirmed_at", UTCDateTime(), nullable=True),
+        sa.Column("planned_at", UTCDateTime(), nullable=True),
         sa.Column("refused_at", UTCDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["subscriber_id"], ["subscribers.id"], name=op.f("fk_confirmations_subscriber_id"), ondelete="CASCADE"
@@ -235,6 +236,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_confirmations")),
     )
     op.create_index(op.f("ix_confirmations_subscriber_id"), "confirmations", ["subscriber_id"], unique=False)
+    op.create_index(
+        "ix_confirmations_unplanned",
+        "confirmations",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("planned_at IS NULL"),
+        sqlite_where=sa.text("planned_at IS NULL"),
+    )
     op.create_table(
         "consents",
         sa.Column("id", BIG_ID, nullable=False),
@@ -299,6 +308,7 @@ def upgrade() -> None:
         sa.Column("skip_reason", sa.String(length=24), nullable=True),
         sa.Column("after_number", sa.BigInteger(), nullable=False),
         sa.Column("cut_number", sa.BigInteger(), nullable=False),
+        sa.Column("last_subscription_id", sa.BigInteger(), nullable=False),
         sa.Column("readers", sa.Integer(), nullable=False),
         sa.Column("articles", sa.Integer(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -538,7 +548,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_article_categories_category_id"), "article_categories", ["category_id"], unique=False)
     op.create_table(
         "chunks",
-        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("id", BIG_ID, autoincrement=False, nullable=False),
         sa.Column("mailing_id", BIG_ID, nullable=False),
         sa.Column("bulk", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(length=24), nullable=False),
@@ -559,38 +569,10 @@ def upgrade() -> None:
         sqlite_where=sa.text("state <> 'done'"),
     )
     op.create_table(
-        "left_out",
-        sa.Column("cadence_id", sa.Integer(), nullable=False),
-        sa.Column("article_id", BIG_ID, nullable=False),
-        sa.Column("created_at", UTCDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["article_id"], ["articles.id"], name=op.f("fk_left_out_article_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["cadence_id"], ["cadences.id"], name=op.f("fk_left_out_cadence_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("cadence_id", "article_id", name=op.f("pk_left_out")),
-    )
-    op.create_table(
-        "run_articles",
-        sa.Column("run_id", BIG_ID, nullable=False),
-        sa.Column("category_id", sa.Integer(), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("article_id", BIG_ID, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["article_id"], ["articles.id"], name=op.f("fk_run_articles_article_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["category_id"], ["categories.id"], name=op.f("fk_run_articles_category_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_articles_run_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("run_id", "category_id", "number", name=op.f("pk_run_articles")),
-    )
-    op.create_table(
         "deliveries",
         sa.Column("id", BIG_ID, nullable=False),
         sa.Column("mailing_id", BIG_ID, nullable=False),
-        sa.Column("chunk_id", BIG_ID, nullable=False),
+        sa.Column("chunk_id", sa.BigInteger(), nullable=False),
         sa.Column("subscriber_id", BIG_ID, nullable=True),
         sa.Column("confirmation_id", BIG_ID, nullable=True),
         sa.Column("after_number", sa.BigInteger(), nullable=False),
@@ -603,7 +585,6 @@ def upgrade() -> None:
         sa.Column("retry_at", UTCDateTime(), nullable=True),
         sa.Column("reply_code", sa.Integer(), nullable=True),
         sa.Column("reply_text", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["chunk_id"], ["chunks.id"], name=op.f("fk_deliveries_chunk_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["confirmation_id"], ["confirmations.id"], name=op.f("fk_deliveries_confirmation_id"), ondelete="SET NULL"
         ),
@@ -639,8 +620,36 @@ def upgrade() -> None:
         "deliveries",
         ["mailing_id"],
         unique=False,
-        postgresql_where=sa.text("state = 'unknown'"),
-        sqlite_where=sa.text("state = 'unknown'"),
+        postgresql_where=sa.text("state = 'unknown' AND settled_at IS NULL"),
+        sqlite_where=sa.text("state = 'unknown' AND settled_at IS NULL"),
+    )
+    op.create_table(
+        "left_out",
+        sa.Column("cadence_id", sa.Integer(), nullable=False),
+        sa.Column("article_id", BIG_ID, nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["articles.id"], name=op.f("fk_left_out_article_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["cadence_id"], ["cadences.id"], name=op.f("fk_left_out_cadence_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("cadence_id", "article_id", name=op.f("pk_left_out")),
+    )
+    op.create_table(
+        "run_articles",
+        sa.Column("run_id", BIG_ID, nullable=False),
+        sa.Column("category_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("article_id", BIG_ID, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["articles.id"], name=op.f("fk_run_articles_article_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["category_id"], ["categories.id"], name=op.f("fk_run_articles_category_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_articles_run_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run_id", "category_id", "number", name=op.f("pk_run_articles")),
     )
 
     if op.get_bind().dialect.name == "postgresql":
@@ -666,11 +675,13 @@ def downgrade() -> None:
         op.execute("DROP FUNCTION forbid_consent_update()")
     else:
         op.execute("DROP TRIGGER consents_append_only")
+    op.drop_table("run_articles")
+    op.drop_table("left_out")
     op.drop_index(
         "ix_deliveries_unknown",
         table_name="deliveries",
-        postgresql_where=sa.text("state = 'unknown'"),
-        sqlite_where=sa.text("state = 'unknown'"),
+        postgresql_where=sa.text("state = 'unknown' AND settled_at IS NULL"),
+        sqlite_where=sa.text("state = 'unknown' AND settled_at IS NULL"),
     )
     op.drop_index("ix_deliveries_subscriber", table_name="deliveries")
     op.drop_index(
@@ -687,8 +698,6 @@ def downgrade() -> None:
     )
     op.drop_index("ix_deliveries_chunk", table_name="deliveries")
     op.drop_table("deliveries")
-    op.drop_table("run_articles")
-    op.drop_table("left_out")
     op.drop_index(
         "ix_chunks_open",
         table_name="chunks",
@@ -750,6 +759,12 @@ def downgrade() -> None:
     op.drop_table("cuts")
     op.drop_index(op.f("ix_consents_subscriber_id"), table_name="consents")
     op.drop_table("consents")
+    op.drop_index(
+        "ix_confirmations_unplanned",
+        table_name="confirmations",
+        postgresql_where=sa.text("planned_at IS NULL"),
+        sqlite_where=sa.text("planned_at IS NULL"),
+    )
     op.drop_index(op.f("ix_confirmations_subscriber_id"), table_name="confirmations")
     op.drop_table("confirmations")
     op.drop_index(op.f("ix_changes_subscriber_id"), table_name="changes")

@@ -50,10 +50,17 @@ class Run(Base):
     skip_reason: Mapped[SkipReason | None] = mapped_column(Word(SkipReason))
     after_number: Mapped[int] = mapped_column(BigInteger, default=0)
     cut_number: Mapped[int] = mapped_column(BigInteger, default=0)
-    """Its half-open window of article numbers is `(after_number, cut_number]`, the widest of its zones'."""
+    """Its half-open window of article numbers is `(after_number, cut_number]`, the widest of its zones'.
+
+    The cut takes a number of its own from the articles' counter. So it also orders what readers did: whatever mark was
+    set before the run lies below it, whatever is set after it does not (see selection.py).
+    """
+    last_subscription_id: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The last subscription there was when it was planned: later ones have no part in it."""
     readers: Mapped[int] = mapped_column(default=0)
     articles: Mapped[int] = mapped_column(default=0)
     subject: Mapped[str] = mapped_column(Text, default="")
+    """What operators see of it. Unless it is fixed, a reader's own subject is the headline that leads their digest."""
     created_at: Mapped[datetime.datetime]
     finished_at: Mapped[datetime.datetime | None]
 

@@ -70,7 +70,7 @@ class Hour(NamedTuple):
 
 @functools.cache
 def zone_of(name: str) -> ZoneInfo:
-    """Return the zone; UTC for a name that the machine's data does not know (one such reader must not stop the rest)."""
+    """Return the zone; UTC for a name that the machine's data does not know: one such reader must not stop the rest."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -82,7 +82,10 @@ def instant_of(date: datetime.date, hour: int, minute: int, zone: str) -> dateti
     """Return the UTC instant at which clocks in `zone` show that time on `date`; None if they never show that date."""
     info = zone_of(zone)
     instant = _resolve(date, datetime.time(hour, minute), info)
-    if instant.astimezone(info).date() != date and _resolve(date, datetime.time(), info).astimezone(info).date() != date:
+    if (
+        instant.astimezone(info).date() != date
+        and _resolve(date, datetime.time(), info).astimezone(info).date() != date
+    ):
         return None
     return instant
 

@@ -1,0 +1,152 @@
+"""What each reader of a run gets: from the run's frozen tables, so that it is the same whenever it is asked for.
+
+Readers may change what they take while their mail waits. Who took part is told by ids and marks, not by clocks (a
+reader's request and the run may have read theirs in either order): a subscription did if it is not younger than the
+run, and has no mark of its own from before it. The run cleared the marks of those that took part; whatever sets one
+later sets it at the run's cut or above.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from sqlalchemy import FromClause, and_, exists, func, select
+from sqlalchemy.orm import Session, aliased
+
+from newsletter.audience.models import Subscription, SubscriptionState
+from newsletter.content.models import Article, Category
+from newsletter.digests.arranging import Piece, Selection, arrange, newest_first
+from newsletter.digests.models import Run, RunArticle, RunExclusion, RunMark
+from newsletter.digests.window import of_run
+
+_REMEMBERED: Final = 4096
+"""Selections kept: readers with the same categories and the same position get the same one."""
+Reader = tuple[int, int]
+"""subscriber_id and after_number, as the run's delivery has them."""
+
+
+class Selector:
+    """Tells what a run holds for each reader. Made once per run and process: it keeps the articles, no readers."""
+
+    def __init__(self, session: Session, run: Run) -> None:
+        self._run_id, self._cadence_id, self._limit = run.id, run.cadence_id, run.cadence.max_per_category
+        self._cut, self._after, self._last_id = run.cut_number, run.after_number, run.last_subscription_id
+        self._shelf = shelf(session, of_run(run).articles)
+        self._some_had = bool(session.scalar(select(exists().where(RunExclusion.run_id == run.id))))
+        self._stopped: AbstractSet[int] = self._look_for_stopped(session)
+        self._known: dict[object, Selection] = {}
+
+    @property
+    def article_ids(self) -> AbstractSet[int]:
+        """Every article that the run may put into a digest."""
+        return {piece.id for pieces in self._shelf.values() for piece in pieces}
+
+    def select(self, session: Session, readers: Sequence[Reader]) -> dict[int, Selection]:
+        """Return subscriber_id to what they get, for a group of readers (a few hundred), in three queries at most.
+
+        An empty selection means that there is no mail for them any more: articles were withdrawn or are held since, or
+        the reader dropped the categories.
+        """
+        stopped = self._look_for_stopped(session)
+        if stopped != self._stopped:
+            self._stopped = stopped
+            self._known.clear()
+        ids = [subscriber_id for subscriber_id, _ in readers]
+        marks = self._marks(session, ids)
+        had = self._had(session, ids) if self._some_had else {}
+        return {
+            subscriber_id: self._selection(
+                {category: after if mark is None else mark for category, mark in marks.get(subscriber_id, ())},
+                had.get(subscriber_id, frozenset()),
+            )
+            for subscriber_id, after in readers
+        }
+
+    def select_copy(self) -> Selection:
+        """Return what colleagues get: everything since the run before, in every category."""
+        read = dict.fromkeys(self._shelf, self._after)
+        everything = dict.fromkeys(self._shelf, 0)
+        return self._selection(read, frozenset()) or self._selection(everything, frozenset())
+
+    def _selection(self, read: dict[int, int], had: frozenset[int]) -> Selection:
+        key = (tuple(sorted(read.items())), had)
+        if key not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = arrange(self._shelf, read, had, limit=self._limit, stopped=self._stopped)
+        return self._known[key]
+
+    def _marks(self, session: Session, ids: Sequence[int]) -> dict[int, list[tuple[int, int | None]]]:
+        still = aliased(Subscription)
+        rows = session.execute(
+            select(Subscription.subscriber_id, Subscription.category_id, RunMark.mark)
+            .outerjoin(RunMark, and_(RunMark.run_id == self._run_id, RunMark.subscription_id == Subscription.id))
+            .where(
+                Subscription.subscriber_id.in_(ids),
+                Subscription.cadence_id == self._cadence_id,
+                Subscription.state != SubscriptionState.PENDING,
+                Subscription.id <= self._last_id,
+                Subscription.first_number < self._cut,
+                func.coalesce(Subscription.mark, self._cut) >= self._cut,
+                # Who moved the category to another cadence still wants it; the new subscription starts after this run.
+                exists().where(
+                    still.subscriber_id == Subscription.subscriber_id,
+                    still.category_id == Subscription.category_id,
+                    still.state == SubscriptionState.ACTIVE,
+                ),
+            )
+        )
+        found: dict[int, list[tuple[int, int | None]]] = {}
+        for subscriber_id, category_id, mark in rows:
+            found.setdefault(subscriber_id, []).append((category_id, mark))
+        return found
+
+    def _had(self, session: Session, ids: Sequence[int]) -> dict[int, frozenset[int]]:
+        rows = session.execute(
+            select(RunExclusion.subscriber_id, RunExclusion.number).where(
+                RunExclusion.run_id == self._run_id, RunExclusion.subscriber_id.in_(ids)
+            )
+        )
+        found: dict[int, set[int]] = {}
+        for subscriber_id, number in rows:
+            found.setdefault(subscriber_id, set()).add(number)
+        return {subscriber_id: frozenset(numbers) for subscriber_id, numbers in found.items()}
+
+    def _look_for_stopped(self, session: Session) -> AbstractSet[int]:
+        return frozenset(
+            session.scalars(
+                select(RunArticle.article_id)
+                .join(Article, Article.id == RunArticle.article_id)
+                .where(
+                    RunArticle.run_id == self._run_id,
+                    Article.withdrawn_at.is_not(None) | Article.held_at.is_not(None),
+                )
+            )
+        )
+
+
+def shelf(session: Session, articles: FromClause) -> dict[int, tuple[Piece, ...]]:
+    """Return a window's categories in the site's order, each with its pieces, newest first."""
+    rows = session.execute(
+        select(
+            articles.c.category_id,
+            articles.c.number,
+            Article.id,
+            Article.canonical_hash,
+            Article.published_at,
+            Article.first_seen_at,
+            Article.available_at,
+            Article.pinned_at,
+        )
+        .join(Article, Article.id == articles.c.article_id)
+        .join(Category, Category.id == articles.c.category_id)
+        .order_by(Category.position, Category.id)
+    )
+    found: dict[int, list[Piece]] = {}
+    for category_id, number, article_id, story, published_at, first_seen_at, available_at, pinned_at in rows:
+        # A feed's date orders articles only as far as it can be true: nothing is newer than the moment it came to us,
+        # or of a future-dated one the moment that it waited for.
+        latest = max(first_seen_at, available_at or first_seen_at)
+        shown_at = min(published_at or latest, latest)
+        found.setdefault(category_id, []).append(Piece(article_id, number, story, shown_at, pinned_at))
+    return {category_id: newest_first(pieces) for category_id, pieces in found.items()}
