@@ -2,7 +2,7 @@
 
 import datetime
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import select
@@ -12,8 +12,9 @@ from newsletter.audience.models import Cadence, Subscriber
 from newsletter.content.models import Article, Category, Source
 from newsletter.delivery.composing import Compose, Due, envelope, facts, suppressed
 from newsletter.delivery.models import Mailing, Reason
+from newsletter.digests.arranging import Selection
 from newsletter.digests.models import Run
-from newsletter.digests.selection import Selection, Selector
+from newsletter.digests.selection import Selector
 from newsletter.foundation.links import Link
 from newsletter.foundation.services import Services
 from newsletter.mail.digest import DigestComposer
@@ -37,7 +38,7 @@ class Frames:
     """The shared part of a cadence's digests, made once per language, zone and marking as they are asked for."""
 
     def __init__(
-        self, session: Session, cadence: Cadence, issue: str, at: datetime.datetime, article_ids: Sequence[int]
+        self, session: Session, cadence: Cadence, issue: str, at: datetime.datetime, article_ids: Collection[int]
     ) -> None:
         self.facts = facts(session)
         self._cadence, self._issue, self._at = cadence, issue, at
@@ -170,7 +171,7 @@ class RunComposer:
         return f"mailto:{local}+{token}@{domain}"
 
 
-def cards(session: Session, article_ids: Sequence[int]) -> list[ArticleCard]:
+def cards(session: Session, article_ids: Collection[int]) -> list[ArticleCard]:
     """Return the articles as mails show them."""
     rows = session.execute(
         select(

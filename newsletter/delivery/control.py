@@ -98,7 +98,7 @@ def settle_unknown(
         if settlement is Settlement.RESEND:
             bulk = kind is MailingKind.RUN
             recovery.plan_again(session, mailing_id, ids, DeliveryState.UNKNOWN, now, bulk=bulk)
-            _reopen_run(session, mailing_id)
+            _reopen_run(session, mailing_id, now)
         else:
             session.execute(
                 update(Delivery)
@@ -109,10 +109,11 @@ def settle_unknown(
     return len(rows)
 
 
-def _reopen_run(session: Session, mailing_id: int) -> None:
+def _reopen_run(session: Session, mailing_id: int, now: datetime.datetime) -> None:
     run_id = session.get_one(Mailing, mailing_id).run_id
-    if run_id is not None:
-        runs.reopen(session.get_one(Run, run_id))
+    run = session.get_one(Run, run_id) if run_id is not None else None
+    if run is not None and run.state is RunState.SENT:
+        runs.move(run, RunState.SENDING, now)
 
 
 def _move(session: Session, mailing_id: int, old: MailingState, new: MailingState) -> Mailing:

@@ -333,6 +333,7 @@ class Session(asyncio.Protocol):
 
     def _hang_up(self, why: str) -> None:
         self._why = why
+        self.alive = False
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -351,6 +352,8 @@ class Session(asyncio.Protocol):
             self._hang_up("the relay's reply has no end")
             return
         for line in lines:
+            if not self.alive:  # hung up on an earlier line: what follows is no answer to anything
+                return
             self._lines.append(line[4:])
             if line[3:4] == b"-":
                 continue

@@ -1,24 +1,22 @@
 """Starting a run: its window is cut, its audience frozen and its deliveries planned in one transaction."""
 
 import datetime
-from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Cadence
 from newsletter.delivery.planning import plan_run
-from newsletter.digests import due, opening
+from newsletter.digests import opening
+from newsletter.digests.due import DueWave
 from newsletter.digests.models import Run
 from newsletter.foundation.errors import NotFoundError
 
-ALL_WAVES: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
-
-def start_wave(session: Session, wave: due.DueWave, now: datetime.datetime) -> Run | None:
+def start_wave(session: Session, wave: DueWave, now: datetime.datetime) -> Run | None:
     """Open the run that is due and plan its deliveries, or record why it sends nothing; None if it exists already."""
-    if not due.may_start(wave):
-        return due.record_skipped(session, wave, now)
+    if wave.late:
+        return opening.skip(session, wave, now)
     run = opening.open_run(session, wave.cadence, wave.period, wave.wave, wave.zones, now)
     if run is not None:
         opening.close(session, run, plan_run(session, run, now), now)
@@ -33,11 +31,10 @@ def start_manual(session: Session, cadence_id: int, key: str, operator: str, now
     cadence = session.get(Cadence, cadence_id)
     if cadence is None or cadence.archived_at is not None:
         raise NotFoundError("There is no such cadence.")
-    zones = opening.all_zones(session, cadence_id)
-    run = opening.open_run(session, cadence, key, ALL_WAVES, zones, now, triggered_by=operator)
+    run = opening.open_manual(session, cadence, key, operator, now)
     if run is None:
         return session.scalars(
-            select(Run).where(Run.cadence_id == cadence_id, Run.period == key, Run.wave == ALL_WAVES)
+            select(Run).where(Run.cadence_id == cadence_id, Run.period == key, Run.wave == opening.ALL_WAVES)
         ).one()
     opening.close(session, run, plan_run(session, run, now), now)
     return run

@@ -9,10 +9,12 @@ from newsletter.foundation.errors import ConflictError
 _NEXT: Final[dict[RunState, frozenset[RunState]]] = {
     RunState.PLANNED: frozenset({RunState.SENDING, RunState.SKIPPED, RunState.CANCELLED}),
     RunState.SENDING: frozenset({RunState.SENT, RunState.CANCELLED}),
-    RunState.SENT: frozenset(),
+    RunState.SENT: frozenset({RunState.SENDING}),  # an operator has deliveries sent again whose fate was unknown
     RunState.SKIPPED: frozenset(),
     RunState.CANCELLED: frozenset(),
 }
+
+_ENDS: Final = frozenset({RunState.SENT, RunState.SKIPPED, RunState.CANCELLED})
 
 
 def move(run: Run, state: RunState, now: datetime.datetime, reason: SkipReason | None = None) -> None:
@@ -22,5 +24,4 @@ def move(run: Run, state: RunState, now: datetime.datetime, reason: SkipReason |
     if (state is RunState.SKIPPED) != (reason is not None):
         raise ValueError("a reason belongs to a skipped run, and to no other")
     run.state, run.skip_reason = state, reason
-    if not _NEXT[state]:
-        run.finished_at = now
+    run.finished_at = now if state in _ENDS else None

@@ -26,4 +26,4 @@ def tick() -> None:
             log.info("run", extra={"run": run.id, "state": run.state.value, "readers": run.readers})
             ringing.ring(ringing.SEND)
     with transaction() as session:
-        alarms.look(session, utc_now())
+        alarms.watch(session, utc_now())

@@ -52,6 +52,6 @@ def clean() -> None:
     """Remove what must not be kept: unconfirmed sign-ups, old counters, ended sessions."""
     now = utc_now()
     with transaction() as session:
-        audience.clean(session, now)
+        audience.remove_old(session, now)
         sessions.forget(session, now)
         signin.forget(session, now)
