@@ -11,12 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from newsletter.foundation.errors import RenderError
-
 _SLOT: Final = re.compile("\ue000([a-z_]+)\ue001")
 """Private-use characters, which cleaning takes out of all words."""
 _MAX_LINE: Final = 76
-_QUOTED_PRINTABLE: Final = re.compile(rb"(?:[\t\x20-\x7e]{0,76}\r\n)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +25,9 @@ class Fragment:
 
     @classmethod
     def of(cls, words: str) -> "Fragment":
-        """Encode `words` (lines ended by LF). Raises RenderError if the bytes are none that mail may hold."""
+        """Encode `words` (lines ended by LF)."""
         # Soft line breaks come with the line ends of the input, so CRLF is made of both afterwards.
-        wire = _sealed(binascii.b2a_qp(words.encode()).replace(b"\n", b"\r\n"))
-        if not _QUOTED_PRINTABLE.fullmatch(wire):
-            raise RenderError("The mail would hold bytes that no mail may hold.")
-        return cls(words, wire)
+        return cls(words, _sealed(binascii.b2a_qp(words.encode()).replace(b"\n", b"\r\n")))
 
 
 class Pattern:

@@ -1,7 +1,7 @@
 """The raw bytes of one mail: header fields, then text and HTML as alternatives in quoted-printable (RFC 2045, 2046).
 
 The head is read back before it leaves: exactly the fields that were meant, each once, and no limit of the big mailbox
-providers passed. (Bodies are joined of fragments, whose bytes are checked when they are made.) A mail that fails is
+providers passed. (Bodies are quoted-printable, which can hold no byte that mail may not.) A mail that fails is
 not sent; it cannot be sent wrong.
 """
 
