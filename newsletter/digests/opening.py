@@ -85,6 +85,7 @@ def close(session: Session, run: Run, readers: int, now: datetime.datetime) -> N
     run.readers = readers
     if not readers:
         finishing.move(run, RunState.SKIPPED, now, SkipReason.NOTHING_NEW)
+        session.flush()
         return
     carried = select(RunArticle.article_id).where(RunArticle.run_id == run.id)
     session.execute(
@@ -94,6 +95,7 @@ def close(session: Session, run: Run, readers: int, now: datetime.datetime) -> N
         .execution_options(synchronize_session=False)
     )
     finishing.move(run, RunState.SENDING, now)
+    session.flush()
 
 
 def skip(session: Session, due: DueWave, now: datetime.datetime) -> Run | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import FromClause, and_, exists, func, select
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.audience.models import Subscription, SubscriptionState
 from newsletter.content.models import Article, Category
@@ -29,8 +30,8 @@ class Selector:
     """Tells what a run holds for each reader. Made once per run and process: it keeps the articles, no readers."""
 
     def __init__(self, session: Session, run: Run) -> None:
-        self._run_id, self._cadence_id, self._limit = run.id, run.cadence_id, run.cadence.max_per_category
-        self._cut, self._after, self._last_id = run.cut_number, run.after_number, run.last_subscription_id
+        self._run_id, self._after, self._limit = run.id, run.after_number, run.cadence.max_per_category
+        self._took_part = took_part(run)
         self._shelf = shelf(session, of_run(run).articles)
         self._some_had = bool(session.scalar(select(exists().where(RunExclusion.run_id == run.id))))
         self._stopped: AbstractSet[int] = self._look_for_stopped(session)
@@ -83,11 +84,7 @@ class Selector:
             .outerjoin(RunMark, and_(RunMark.run_id == self._run_id, RunMark.subscription_id == Subscription.id))
             .where(
                 Subscription.subscriber_id.in_(ids),
-                Subscription.cadence_id == self._cadence_id,
-                Subscription.state != SubscriptionState.PENDING,
-                Subscription.id <= self._last_id,
-                Subscription.first_number < self._cut,
-                func.coalesce(Subscription.mark, self._cut) >= self._cut,
+                self._took_part,
                 # Who moved the category to another cadence still wants it; the new subscription starts after this run.
                 exists().where(
                     still.subscriber_id == Subscription.subscriber_id,
@@ -123,6 +120,17 @@ class Selector:
                 )
             )
         )
+
+
+def took_part(run: Run) -> ColumnElement[bool]:
+    """Return the condition that a Subscription was among those that the run read for."""
+    return and_(
+        Subscription.cadence_id == run.cadence_id,
+        Subscription.state != SubscriptionState.PENDING,
+        Subscription.id <= run.last_subscription_id,
+        Subscription.first_number < run.cut_number,
+        func.coalesce(Subscription.mark, run.cut_number) >= run.cut_number,
+    )
 
 
 def shelf(session: Session, articles: FromClause) -> dict[int, tuple[Piece, ...]]:

@@ -42,7 +42,7 @@ def of_run(run: Run) -> Window:
     return Window(
         run.cadence_id,
         zones.subquery("zones"),
-        articles.where(RunArticle.run_id == run.id).subquery("articles"),
+        articles.where(RunArticle.run_id == run.id).subquery("eligible"),
         marks.subquery("marks"),
     )
 
@@ -56,7 +56,7 @@ def ahead(cadence_id: int, from_number: int | None = None) -> Window:
     ).subquery()
     floor = select(func.min(positions.c.number)).scalar_subquery() if from_number is None else from_number
     articles = eligible(cadence_id).where(Article.number > floor)
-    return Window(cadence_id, zones.subquery("zones"), articles.subquery("articles"), marks)
+    return Window(cadence_id, zones.subquery("zones"), articles.subquery("eligible"), marks)
 
 
 def eligible(cadence_id: int) -> Select[int, int | None, int]:
