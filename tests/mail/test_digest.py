@@ -244,12 +244,12 @@ def test_arabic_runs_from_right_to_left_without_spaced_letters() -> None:
 def test_words_of_feeds_and_readers_are_escaped() -> None:
     cards = [samples.card(0, title='"><img src=x onerror=alert(1)>', summary="<b onclick='x'>", source_name="A & B")]
     composer = DigestComposer(samples.FACTS, samples.frame(), samples.categories(), cards)
-    html = composer.render(samples.reader(Section("world", (0,)), name="<i>{{ 7*7 }}</i>")).html
+    html = composer.render(samples.reader(Section("world", (0,)), name="<i>{{ 7*7 }}</i> <3 & C")).html
     assert "<img" not in html
     assert "<b" not in html.replace("<body", "").replace("<bdi", "").replace("<br", "")
     assert "<i>" not in html
     assert "A &amp; B" in html
-    assert "{{ 7*7 }}" in html
+    assert "{{ 7*7 }}‹/i› &lt;3 &amp; C" in html
 
 
 def test_a_counting_pixel_is_no_picture() -> None:
@@ -285,6 +285,17 @@ def test_500_articles_end_in_more_on_the_site_and_a_whole_footer(words: tuple[st
 
 def flat_lines(text: str) -> str:
     return text.replace(",", "")
+
+
+def test_the_contents_list_names_no_section_that_was_dropped() -> None:
+    categories = [CategoryFacts(f"c{number}", f"Category {number}") for number in range(8)]
+    cards = [samples.card(number, title="Ж" * 250) for number in range(160)]
+    composer = DigestComposer(samples.FACTS, samples.frame(), categories, cards)
+    sections = [Section(f"c{number}", tuple(range(number * 20, number * 20 + 20))) for number in range(8)]
+    text = composer.render(samples.reader(*sections)).text
+    listed = re.findall(r"^\* (Category \d):", text, re.MULTILINE)
+    assert listed == re.findall(r"^(Category \d)$", text, re.MULTILINE)
+    assert 0 < len(listed) < 8
 
 
 def test_a_little_too_much_costs_summaries_from_the_end_first() -> None:

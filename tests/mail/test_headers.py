@@ -55,6 +55,7 @@ def test_a_subject_comes_out_as_it_was_meant_and_adds_no_header(text: str) -> No
     meant = subject(text, "Fallback")
     raw = built(headers.unstructured("Subject", meant))
     assert decoded(raw, "Subject") == meant
+    assert re.search(rb"^Subject: \S", raw, re.MULTILINE)
     assert email.message_from_bytes(raw).keys() == email.message_from_bytes(built()).keys()
     check_lines(raw)
 
