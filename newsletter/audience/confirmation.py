@@ -95,14 +95,11 @@ def confirm(session: Session, confirmation_id: int, now: datetime.datetime, sour
     Whoever reads already keeps name, language and time zone, which their preferences page is for. A category that
     came at another cadence moves to the one that was asked for. Raises NotFoundError.
     """
-    wanted = _get(session, confirmation_id).wanted
-    cadence_ids = [wanted["cadence_id"]] if "cadence_id" in wanted else []
+    before = look(session, confirmation_id, now)
+    if before.state is not ConfirmationState.READY or before.cadence_id is None:
+        return before
     reading = open_reading(
-        session,
-        _get(session, confirmation_id).subscriber_id,
-        now,
-        cadence_ids=cadence_ids,
-        timezone=wanted.get("timezone"),
+        session, before.subscriber_id, now, cadence_ids=[before.cadence_id], timezone=before.timezone
     )
     # Again, now that nobody else can change it.
     confirmation = _get(session, confirmation_id)

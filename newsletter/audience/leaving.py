@@ -81,7 +81,7 @@ def _leave(
     withdrawing = [purpose for purpose in held if purposes is None or purpose in purposes]
     if not ending and not withdrawing:
         return Left(
-            _latest(session, subscriber_id, kind, cadence_id),
+            latest(session, subscriber_id, kind, cadence_id),
             addresses.mask(reading.subscriber.address),
             (),
             reading.choices,
@@ -95,7 +95,8 @@ def _leave(
     return Left(change.id, addresses.mask(reading.subscriber.address), ended, reading.choices)
 
 
-def _latest(session: Session, subscriber_id: int, kind: ChangeKind, cadence_id: int | None) -> int | None:
+def latest(session: Session, subscriber_id: int, kind: ChangeKind, cadence_id: int | None) -> int | None:
+    """Return the id of the last change of that kind (and list) that was not undone, for `undoing.undo`."""
     return session.scalar(
         select(Change.id)
         .where(

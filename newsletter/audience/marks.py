@@ -103,16 +103,15 @@ class Reading:
         else:
             start = max(self._cut(cadence_id), self._furthest(category_id))
         if row is None:
-            row = Subscription(
-                subscriber_id=self.subscriber.id, category_id=category_id, created_at=self._now, mark=None
-            )
+            row = Subscription(subscriber_id=self.subscriber.id, category_id=category_id, created_at=self._now)
             self.rows.append(row)
         row.cadence_id = cadence_id
         row.state = SubscriptionState.ACTIVE
         row.activated_at, row.begun_by = self._now, change_id
         row.first_number = start
-        # A paused reader's cut runs ahead of them, so they always carry a mark.
-        row.mark = None if start == self._cut(cadence_id) and self.subscriber.paused_at is None else start
+        # Never left to the cut: a run that is being sent tells by the mark that this had no part in it, even where the
+        # row is an old one that waited for its confirmation (digests/selection.py).
+        row.mark = start
         return True
 
     def restore(self, row: Subscription) -> None:

@@ -178,7 +178,10 @@ class Subscriber(Base):
     generated: Mapped[bool] = mapped_column(default=False)
     """Made by `newsletter seed`, for trying out and for benchmarks; never a person."""
 
-    subscriptions: Mapped[list["Subscription"]] = relationship(lazy="raise", back_populates="subscriber")
+    # The database deletes a reader's subscriptions with them.
+    subscriptions: Mapped[list["Subscription"]] = relationship(
+        lazy="raise", back_populates="subscriber", passive_deletes="all"
+    )
 
     __table_args__ = (
         Index("ix_subscribers_unconfirmed", "created_at", **only("confirmed_at IS NULL")),
