@@ -7,6 +7,7 @@ from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from newsletter import admin, cli, web
+from newsletter.admin import security
 from newsletter.foundation import db as database
 from newsletter.foundation import logs, pages, queue, resources
 from newsletter.foundation.services import Services
@@ -35,6 +36,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     queue.configure(app, settings)
     web.install(app)
     admin.install(app)
+    # Readers' pages know no cookie: a signed token in the address says whose they are, and a sign-up is nobody's yet. A
+    # CSRF token would only stop mail programs from unsubscribing (RFC 8058 section 3.1) and forms on other sites.
+    security.csrf.exempt(web.pages)
     cli.install(app)
     return app
 

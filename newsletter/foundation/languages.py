@@ -72,6 +72,21 @@ def ago(when: datetime.datetime, now: datetime.datetime, language: str) -> str:
     return babel.dates.format_timedelta(when - now, add_direction=True, locale=_locale(language))
 
 
+def span(length: datetime.timedelta, language: str) -> str:
+    """Return a length of time in words, e.g. `2 days`."""
+    return babel.dates.format_timedelta(length, granularity="hour", threshold=1.5, locale=_locale(language))
+
+
+def time_of_day(hour: int, minute: int, language: str) -> str:
+    """Return a time on the clock, e.g. `07:00`."""
+    return babel.dates.format_time(datetime.time(hour, minute), "HH:mm", locale=_locale(language))
+
+
+def weekday(number: int, language: str) -> str:
+    """Return the name of an ISO weekday: 1 is Monday."""
+    return str(babel.dates.get_day_names("wide", "stand-alone", locale=_locale(language))[number - 1])
+
+
 def number(value: float, language: str) -> str:
     """Return the figure with the language's separators, e.g. `12,345`."""
     return babel.numbers.format_decimal(value, locale=_locale(language))
