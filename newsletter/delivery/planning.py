@@ -52,7 +52,7 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
             ).order_by(readers.c.subscriber_id),
             include_defaults=False,
         )
-        .execution_options(synchronize_session=False)
+        .execution_options(preserve_rowcount=True)
     )
     count: int = result.rowcount  # type: ignore[attr-defined]  # a cursor's result has it
     if not count:
@@ -76,7 +76,7 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
                 for address in copies
             ],
         )
-    session.execute(insert(Chunk), [_chunk(mailing.id, number, now, bulk=True) for number in range(last + 1)])
+    session.add_all(_chunk(mailing.id, number, now, bulk=True) for number in range(last + 1))
     mailing.planned = count + len(copies)
     session.flush()
     return count
@@ -92,7 +92,7 @@ def plan_confirmations(session: Session, now: datetime.datetime, limit: int = 50
     if not waiting:
         return 0
     mailing = _mailing(session, MailingKind.CONFIRMATIONS, now)
-    session.execute(insert(Chunk), [_chunk(mailing.id, 0, now, bulk=False)])
+    session.add(_chunk(mailing.id, 0, now, bulk=False))
     session.execute(
         insert(Delivery),
         [
@@ -121,8 +121,8 @@ def add_chunk(session: Session, mailing_id: int, now: datetime.datetime, *, bulk
     session.execute(update(Mailing).where(Mailing.id == mailing_id).values(state=Mailing.state))
     last = session.scalar(select(func.max(Chunk.id)).where(Chunk.mailing_id == mailing_id))
     assert last is not None
-    chunk = _chunk(mailing_id, last + 1 - mailing_id * CHUNKS, now, bulk=bulk)
-    session.execute(insert(Chunk), [chunk])
+    session.add(_chunk(mailing_id, last + 1 - mailing_id * CHUNKS, now, bulk=bulk))
+    session.flush()
     return last + 1
 
 
@@ -140,13 +140,13 @@ def _mailing(session: Session, kind: MailingKind, now: datetime.datetime, run_id
     return mailing
 
 
-def _chunk(mailing_id: int, number: int, now: datetime.datetime, *, bulk: bool) -> dict[str, object]:
-    return {
-        "id": mailing_id * CHUNKS + number,
-        "mailing_id": mailing_id,
-        "bulk": bulk,
-        "state": ChunkState.READY,
-        "not_before": now,
-        "owner": "",
-        "fence": 0,
-    }
+def _chunk(mailing_id: int, number: int, now: datetime.datetime, *, bulk: bool) -> Chunk:
+    return Chunk(
+        id=mailing_id * CHUNKS + number,
+        mailing_id=mailing_id,
+        bulk=bulk,
+        state=ChunkState.READY,
+        not_before=now,
+        owner="",
+        fence=0,
+    )

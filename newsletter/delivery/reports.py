@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Subscriber
-from newsletter.delivery.models import Delivery, DeliveryState, Mailing, MailingKind, MailingState, Reason
+from newsletter.delivery.models import Delivery, DeliveryState, Mailing, MailingKind, MailingState, Reason, RelayState
 from newsletter.digests.models import Run
 from newsletter.foundation.errors import NotFoundError
 
@@ -192,3 +192,13 @@ def _deliveries() -> Any:
         .join(Mailing, Mailing.id == Delivery.mailing_id)
         .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
     )
+
+
+def last_run(session: Session, cadence_id: int) -> Run | None:
+    """Return the cadence's last run, scheduled or not."""
+    return session.scalar(select(Run).where(Run.cadence_id == cadence_id).order_by(Run.id.desc()).limit(1))
+
+
+def relay_state(session: Session) -> RelayState | None:
+    """Return what the relay last told us about ourselves; None before the first mail."""
+    return session.get(RelayState, 1, populate_existing=True)

@@ -1,8 +1,8 @@
 """A scripted SMTP server: accepts, refuses, delays or hangs up where a test says so, and remembers every message.
 
 It shares no code with the client. `script` is asked at each step (`mail`, `rcpt`, `data`, `dot`) with the recipient
-(empty before RCPT) and answers None to accept, bytes to reply with, or DROP to close the connection: at `dot` before anything
-is remembered; DROP_AFTER at `dot` remembers the message and closes without a reply.
+(empty before RCPT) and answers None to accept, bytes to reply with, or DROP to close the connection: at `dot` before
+anything is remembered; DROP_AFTER at `dot` remembers the message and closes without a reply.
 """
 
 import asyncio

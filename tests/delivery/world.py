@@ -1,0 +1,160 @@
+"""A small publication with readers and articles, written straight into the tables: what the engine starts from.
+
+It carries noise on purpose (another cadence, another category, people who must get nothing), so that a query without
+its WHERE shows.
+"""
+
+import datetime
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from newsletter.audience.models import Cadence, Cut, Subscriber, Subscription, SubscriptionState, Suppression
+from newsletter.audience.models import SuppressionReason as Why
+from newsletter.content.models import Article, ArticleCategory, Category, Counter
+from newsletter.delivery import starting
+from newsletter.delivery.engine import Engine
+from newsletter.delivery.journal import Journal
+from newsletter.delivery.ledger import Ledger
+from newsletter.delivery.models import Delivery, DeliveryState, Mailing
+from newsletter.delivery.relaying import RelayWatch
+from newsletter.delivery.smtp import Relay
+from newsletter.digests.models import Run
+from newsletter.foundation.clock import utc_now
+from newsletter.foundation.db import transaction
+from newsletter.publication.models import Publication
+
+ZONE = "Europe/Berlin"
+
+
+def build(readers: int, *, articles: int = 3) -> None:
+    """Fill the database; `readers` of them take Business daily."""
+    now = utc_now()
+    with transaction() as session:
+        session.add(
+            Publication(
+                name="The Sample Gazette",
+                site_url="https://gazette.example.org",
+                postal_address="The Sample Gazette, 1 Press Lane, Sampleton",
+                contact_address="editors@gazette.example.org",
+                privacy_url="https://gazette.example.org/privacy",
+                digest_from="digest@gazette.example.org",
+                confirmation_from="hello@gazette.example.org",
+                list_domain="lists.gazette.example.org",
+                sender_id="gazette",
+                timezone=ZONE,
+                updated_at=now,
+            )
+        )
+        session.add_all([Category(id=1, slug="business", name="Business"), Category(id=2, slug="world", name="World")])
+        session.add_all(
+            [
+                Cadence(id=1, slug="daily", name="Daily", hour=7, utm={}, copies=[]),
+                Cadence(id=2, slug="weekly", name="Weekly", weekdays="1", hour=7, utm={}, copies=[]),
+            ]
+        )
+        session.flush()
+        for cadence_id in (1, 2):
+            session.add(Cut(cadence_id=cadence_id, timezone=ZONE, number=0, period="", since=now))
+        _add_articles(session, articles, now)
+        _add_readers(session, readers, now)
+        _add_noise(session, readers, now)
+
+
+def _add_articles(session: Session, count: int, now: datetime.datetime) -> None:
+    for number in range(1, count + 1):
+        session.add(
+            Article(
+                id=number,
+                identity=f"i{number}",
+                canonical_hash=f"c{number}",
+                number=number,
+                url=f"https://gazette.example.org/{number}",
+                title=f"Headline {number}",
+                summary="Two lines of summary.",
+                first_seen_at=now,
+                updated_at=now,
+                available_at=now,
+            )
+        )
+    session.flush()
+    session.execute(insert(ArticleCategory), [{"article_id": n, "category_id": 1} for n in range(1, count + 1)])
+    session.execute(update(Counter).where(Counter.name == "article").values(value=count))
+
+
+def person(number: int, now: datetime.datetime) -> dict[str, object]:
+    """One confirmed subscriber as a row."""
+    return {
+        "id": number,
+        "address": f"r{number}@example.org",
+        "folded": f"r{number}@example.org",
+        "address_hash": f"a{number}",
+        "domain_hash": "d",
+        "language": "en",
+        "timezone": ZONE,
+        "created_at": now,
+        "confirmed_at": now,
+    }
+
+
+def subscription(number: int, now: datetime.datetime, category_id: int = 1, cadence_id: int = 1) -> dict[str, object]:
+    """One active subscription as a row."""
+    return {
+        "subscriber_id": number,
+        "category_id": category_id,
+        "cadence_id": cadence_id,
+        "state": SubscriptionState.ACTIVE,
+        "created_at": now,
+        "activated_at": now,
+    }
+
+
+def _add_readers(session: Session, count: int, now: datetime.datetime) -> None:
+    if count:
+        session.execute(insert(Subscriber), [person(number, now) for number in range(1, count + 1)])
+        session.execute(insert(Subscription), [subscription(number, now) for number in range(1, count + 1)])
+
+
+def _add_noise(session: Session, readers: int, now: datetime.datetime) -> None:
+    """Add a weekly reader, a reader of another category, one who is suppressed, one paused, one unconfirmed."""
+    ids = range(readers + 1, readers + 6)
+    session.execute(insert(Subscriber), [person(number, now) for number in ids])
+    session.execute(
+        insert(Subscription),
+        [
+            subscription(ids[0], now, cadence_id=2),
+            subscription(ids[1], now, category_id=2),
+            *(subscription(number, now) for number in ids[2:]),
+        ],
+    )
+    session.add(Suppression(hash=f"a{ids[2]}", reason=Why.COMPLAINT, created_at=now))
+    session.execute(update(Subscriber).where(Subscriber.id == ids[3]).values(paused_at=now))
+    session.execute(update(Subscriber).where(Subscriber.id == ids[4]).values(confirmed_at=None))
+
+
+def start(key: str = "key") -> Run:
+    """Trigger the daily digest."""
+    with transaction() as session:
+        return starting.start_manual(session, 1, key, "an operator", utc_now())
+
+
+def engine(app: Flask, folder: Path, port: int, owner: str = "host:1:a", connections: int = 3) -> Engine:
+    """An engine that sends to the sink at `port`."""
+    relay = Relay("127.0.0.1", port, "opportunistic")
+    return Engine(Ledger(app, owner), relay, Journal(folder, owner), RelayWatch(app), connections)
+
+
+def states(session: Session) -> dict[str, int]:
+    """State to number of deliveries, counted from the rows, and proved against the mailing's own counters."""
+    session.commit()
+    counted: dict[str, int] = dict.fromkeys((state.value for state in DeliveryState), 0)
+    for state in session.scalars(select(Delivery.state)):
+        counted[state.value] += 1
+    kept: dict[str, int] = dict.fromkeys(counted, 0)
+    for mailing in session.scalars(select(Mailing).execution_options(populate_existing=True)):
+        for name, number in mailing.counts.items():
+            kept[name] += number
+    assert kept == counted, "the mailings' counters and the deliveries disagree"
+    return {name: number for name, number in counted.items() if number}
