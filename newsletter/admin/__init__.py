@@ -2,9 +2,35 @@
 
 from flask import Flask
 
-from newsletter.admin import signin  # noqa: F401  (each module adds its pages to the frame's blueprint)
+# Each module adds its pages to the frame's blueprint.
+from newsletter.admin import (
+    cadences,
+    categories,
+    digests,
+    overview,
+    preview,
+    publication,
+    runs,
+    signin,
+    sources,
+    unknown,
+)
 from newsletter.admin.frame import pages
 from newsletter.admin.security import csrf
+
+__all__ = [
+    "cadences",
+    "categories",
+    "digests",
+    "install",
+    "overview",
+    "preview",
+    "publication",
+    "runs",
+    "signin",
+    "sources",
+    "unknown",
+]
 
 
 def install(app: Flask) -> None:

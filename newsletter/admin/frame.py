@@ -2,12 +2,13 @@
 
 from typing import Any, Final
 
-from flask import Blueprint, Response, current_app, flash, g, redirect, render_template, request
+from flask import Blueprint, Response, abort, current_app, flash, g, redirect, render_template, request
 from flask import session as browser
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from newsletter.admin import security
+from newsletter.admin import security, words
+from newsletter.delivery import reports
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.errors import (
@@ -42,8 +43,10 @@ _STATUS: Final = {
 def _guard() -> Response | None:
     """Let operators in; send everybody else to the sign-in page."""
     security.refuse_foreign_requests()
+    if any("\0" in value for value in request.values.values()):  # no text of ours holds it, and PostgreSQL stores none
+        abort(400)
     try:
-        _publication()
+        publication()
     except NotFoundError as error:  # nothing can be shown in a frame that has no name yet
         return Response(f"{error}\n", 503, mimetype="text/plain")
     token = browser.get(SIGNED_IN, "")
@@ -64,18 +67,21 @@ pages.after_request(security.add_headers)
 @pages.context_processor
 def _frame() -> dict[str, Any]:
     """Give templates what admin/base.html asks for. Operators' pages speak English, in the publication's time zone."""
-    publication = _publication()
     return {
-        "publication": publication,
+        "publication": publication(),
         "language": "en",
         "direction": "ltr",
-        "zone": publication.timezone,
+        "zone": publication().timezone,
         "now": g.get("now") or utc_now(),
         "operator": g.get("operator") and {"name": g.operator.login},
+        "waiting": {"unknown": reports.count_open_unknown(db.session())} if g.get("operator") else {},
+        "skipped": words.SKIPPED,
+        "reasons": words.REASONS,
     }
 
 
-def _publication() -> identity.Identity:
+def publication() -> identity.Identity:
+    """Return whose service this is. Raises NotFoundError before `newsletter init` has made it."""
     if "publication" not in g:
         g.publication = identity.load(db.session())
     assert isinstance(g.publication, identity.Identity)

@@ -11,13 +11,34 @@ import flask_migrate.cli
 from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
 
-from newsletter.cli import affiliates, operators, publication
+from newsletter.cli import (
+    affiliates,
+    categories,
+    deliveries,
+    digests,
+    operators,
+    processes,
+    publication,
+    runs,
+    seed,
+    setting_up,
+    subscribers,
+)
 from newsletter.foundation.errors import NewsletterError, SettingsError
 
 COMMANDS: Final[tuple[click.Command, ...]] = (
+    setting_up.init,
+    processes.serve,
+    processes.worker,
     publication.group,
     affiliates.group,
     operators.group,
+    categories.group,
+    subscribers.group,
+    digests.group,
+    runs.group,
+    deliveries.group,
+    seed.seed,
     flask_migrate.cli.db,
 )
 

@@ -37,7 +37,7 @@ def rows(found: Sequence[Mapping[str, Any]], as_json: bool, *, title: str, empty
         for name, value in found[0].items():
             table.add_column(name.replace("_", " "), justify="right" if _is_number(value) else "left")
         for row in found:
-            table.add_row(*(Text(_words(value)) for value in row.values()))
+            table.add_row(*(Text(_cell(name, value)) for name, value in row.items()))
         _print(table)
 
 
@@ -48,7 +48,7 @@ def facts(found: Mapping[str, Any], as_json: bool) -> None:
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in found.items():
-        table.add_row(Text(name.replace("_", " "), style="bold"), Text(_words(value)))
+        table.add_row(Text(name.replace("_", " "), style="bold"), Text(_cell(name, value)))
     _print(table)
 
 
@@ -62,12 +62,18 @@ def _print(table: Table) -> None:
     """Print as wide as the table needs where nobody's terminal limits it, so that nothing is cut in a pipe."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=max(console.measure(table).maximum, 80))
+        wide = console.options.update(width=10_000)
+        console = Console(highlight=False, width=max(console.measure(table, options=wide).maximum, 80))
     console.print(table)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(name: str, value: object) -> str:
+    """Write one value; an id is a name, not a quantity."""
+    return str(value) if isinstance(value, int) and name in ("id", "run", "run_id") else _words(value)
 
 
 def _words(value: object) -> str:

@@ -1,0 +1,124 @@
+"""What went out, how it is going, and what can be done about it."""
+
+from typing import Any
+
+from flask import Response, g, render_template, request
+
+from newsletter.admin import words
+from newsletter.admin.frame import go, pages, say
+from newsletter.delivery import control, reports
+from newsletter.delivery.models import DeliveryState, Mailing
+from newsletter.foundation.db import db, transaction
+from newsletter.foundation.errors import ConflictError
+
+_RUNS = 30
+_DELIVERIES = 100
+
+
+@pages.get("/runs")
+def runs() -> str:
+    """List runs, newest first, those that sent nothing too."""
+    found = reports.recent_runs(db.session(), before=request.args.get("before", type=int), limit=_RUNS)
+    return render_template(
+        "admin/runs.html",
+        section="runs",
+        runs=found,
+        older=found[-1].run.id if len(found) == _RUNS else None,
+        paged="before" in request.args,
+    )
+
+
+@pages.get("/runs/<int:run_id>")
+def run(run_id: int) -> str:
+    """Show one run: its counts, its progress, what the relay says, and how to stop it."""
+    session = db.session()
+    report = reports.one_run(session, run_id)
+    return render_template(
+        "admin/run.html",
+        section="runs",
+        report=report,
+        run=report.run,
+        mailing=report.mailing,
+        progress=reports.progress(report.mailing, g.now) if report.mailing else None,
+        line=_line(report.mailing) if report.mailing else "",
+        relay=reports.relay_state(session),
+    )
+
+
+@pages.get("/runs/<int:run_id>/progress")
+def run_progress(run_id: int) -> dict[str, Any]:
+    """Answer the script that keeps the page of a run up to date: figures as the page writes them."""
+    report = reports.one_run(db.session(), run_id)
+    if report.mailing is None:
+        return {"state": report.state}
+    now = reports.progress(report.mailing, g.now)
+    return {
+        "state": report.state,
+        "done": now.done,
+        "total": now.total,
+        "line": _line(report.mailing),
+        "counts": {state: f"{number:,}" for state, number in report.counts.items()},
+    }
+
+
+@pages.get("/runs/<int:run_id>/deliveries")
+def run_deliveries(run_id: int) -> str:
+    """List a run's deliveries in one state, with the relay's words."""
+    report = reports.one_run(db.session(), run_id)
+    wanted = request.args.get("state", "")
+    state = DeliveryState(wanted) if wanted in set(DeliveryState) else None
+    after = request.args.get("after", 0, type=int)
+    found = reports.deliveries(db.session(), run_id=run_id, state=state, after=after, limit=_DELIVERIES)
+    return render_template(
+        "admin/deliveries.html",
+        section="runs",
+        report=report,
+        run=report.run,
+        deliveries=found,
+        state=state.value if state else "",
+        states=[one.value for one in DeliveryState],
+        next=found[-1].id if len(found) == _DELIVERIES else None,
+    )
+
+
+@pages.post("/runs/<int:run_id>/pause")
+def pause_run(run_id: int) -> Response:
+    """Hand nothing more over until resumed."""
+    with transaction() as session:
+        control.pause(session, _mailing(run_id).id)
+    say("Paused. What was handed over may still be accepted; nothing else is.")
+    return go("run", run_id=run_id)
+
+
+@pages.post("/runs/<int:run_id>/resume")
+def resume_run(run_id: int) -> Response:
+    """Go on."""
+    with transaction() as session:
+        control.resume(session, _mailing(run_id).id)
+    say("Sending goes on.")
+    return go("run", run_id=run_id)
+
+
+@pages.post("/runs/<int:run_id>/cancel")
+def cancel_run(run_id: int) -> Response:
+    """Stop for good."""
+    with transaction() as session:
+        control.cancel(session, _mailing(run_id).id, g.now)
+    say("Cancelled. What the relay accepted before cannot be called back.")
+    return go("run", run_id=run_id)
+
+
+def _mailing(run_id: int) -> Mailing:
+    mailing = reports.one_run(db.session(), run_id).mailing
+    if mailing is None:
+        raise ConflictError("This run sent nothing, so there is nothing to stop.")
+    return mailing
+
+
+def _line(mailing: Mailing) -> str:
+    """Say how far it is: `48,210 of 61,000 · 812 mails/s, 16 s left`."""
+    now = reports.progress(mailing, g.now)
+    parts = [f"{now.done:,} of {now.total:,}"]
+    if now.seconds_left is not None and now.open:
+        parts.append(f"{words.rate(now.rate)}, {words.duration(now.seconds_left)} left")
+    return " · ".join(parts)

@@ -1,0 +1,58 @@
+"""An operator who is signed in, and a service that has something to show."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from newsletter.audience import cadences
+from newsletter.foundation.db import transaction
+from newsletter.operators import accounts
+from newsletter.publication import identity
+from tests.admin.browsing import Browser
+from tests.conftest import NOW
+
+PASSWORD = "four plain words together"
+
+
+@pytest.fixture
+def place(app: Flask) -> Flask:
+    """The application with a complete publication, the usual cadences and one operator, `ada`."""
+    with transaction() as session:
+        identity.create(
+            session,
+            identity.Identity(
+                name="The Gazette",
+                site_url="https://gazette.example",
+                postal_address="Gazette Ltd, 1 Example Street",
+                contact_address="editor@gazette.example",
+                privacy_url="https://gazette.example/privacy",
+                digest_from="news@gazette.example",
+                confirmation_from="confirm@gazette.example",
+                timezone="Europe/Berlin",
+            ),
+            NOW,
+        )
+        cadences.ensure_defaults(session)
+        accounts.add(session, "ada", PASSWORD, NOW)
+    app.testing = True  # an error of ours is the test's, not a page
+    return app
+
+
+@pytest.fixture
+def stranger(place: Flask) -> Browser:
+    """A browser that nobody signed in with."""
+    return Browser(place.test_client())
+
+
+@pytest.fixture
+def ada(place: Flask) -> Browser:
+    """A browser that Ada is signed in with."""
+    browser = Browser(place.test_client())
+    browser.sign_in("ada", PASSWORD)
+    return browser
+
+
+@pytest.fixture
+def client(place: Flask) -> FlaskClient:
+    """A browser without a screen, and without any help."""
+    return place.test_client()
