@@ -29,7 +29,7 @@ def ask(token: str) -> Response:
 
 
 @pages.post("/confirm/<token>")
-def act(token: str) -> Response:
+def confirm_or_renew(token: str) -> Response:
     """Confirm, or have a new mail sent for a link that has expired."""
     confirmation_id = _read(token)
     return _renew(confirmation_id) if request.form.get("act") == "renew" else _confirm(confirmation_id)

@@ -96,7 +96,7 @@ def ask(token: str) -> Response:
 
 
 @pages.post("/leave/<token>")
-def act(token: str) -> Response:
+def do(token: str) -> Response:
     """Do what the pressed button says."""
     place = Place.read(Link.LEAVE, token)
     place.look()

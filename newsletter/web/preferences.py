@@ -66,7 +66,7 @@ def show(token: str) -> Response:
 
 
 @pages.post("/preferences/<token>")
-def act(token: str) -> Response:
+def change(token: str) -> Response:
     """Do what the pressed button says, and show what is held then."""
     subscriber_id = _read(token)
     reader = _look(subscriber_id)

@@ -1,0 +1,25 @@
+"""A small site with a form to sign up on, and readers of it."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.web.site import Site
+
+
+@pytest.fixture
+def site(app: Flask) -> Site:
+    """The site on SQLite."""
+    return Site(app)
+
+
+@pytest.fixture
+def site_on_each(app_on_each: Flask) -> Site:
+    """The site on SQLite, then on PostgreSQL."""
+    return Site(app_on_each)
+
+
+@pytest.fixture
+def visitor(site: Site) -> FlaskClient:
+    """A browser that keeps cookies, should it ever be given one."""
+    return site.app.test_client()
