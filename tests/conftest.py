@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import flask_migrate
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -19,6 +20,10 @@ from newsletter.foundation.settings import Settings, load
 from tests.servers.postgres import PostgresServer
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+# A slow machine is no bug: no test asserts how long an example takes.
+hypothesis.settings.register_profile("newsletter", deadline=None)
+hypothesis.settings.load_profile("newsletter")
 
 NOW = datetime.datetime(2026, 11, 23, 6, 30, tzinfo=datetime.UTC)
 """A Monday morning."""

@@ -15,6 +15,8 @@ from newsletter.content.urls import canonical_url, web_url
 
 MAX_ENTRIES: Final = 500
 """Newest entries of a document that are kept. A feed that gains more than that between two fetches loses the rest."""
+MAX_LISTED: Final = 10_000
+"""Entries whose mere number shows that a document is no feed."""
 MAX_TERMS: Final = 50
 MAX_NAME: Final = 200
 MAX_TITLE: Final = 500
@@ -122,3 +124,12 @@ def language_tag(value: object) -> str:
     """Return `value` as a language tag (BCP 47), or nothing."""
     tag = str(value or "").strip().replace("_", "-")
     return tag if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", tag) and len(tag) <= 35 else ""
+
+
+def sensible_date(when: datetime.datetime) -> datetime.datetime | None:
+    """Return aware `when` in UTC, or nothing where its year shows that it was misread.
+
+    An entry that is dated ahead waits for its date; one that is dated 9999 would wait for ever.
+    """
+    utc = when.astimezone(datetime.UTC)
+    return utc if 1970 <= utc.year <= 2100 else None

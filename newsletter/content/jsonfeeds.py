@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from newsletter.content.entries import Draft, finish, first_url, language_tag
+from newsletter.content.entries import MAX_LISTED, Draft, finish, first_url, language_tag, sensible_date
 from newsletter.content.parsed import ParsedFeed
 from newsletter.content.sanitising import html_of
 from newsletter.content.text import plain
@@ -25,6 +25,8 @@ def parse_json(body: bytes, url: str) -> ParsedFeed:
         raise ParseError("This is JSON, but not a JSON Feed.")
     base = url or web_url(_text(document.get("home_page_url")))
     items = document.get("items")
+    if isinstance(items, list) and len(items) > MAX_LISTED:
+        raise ParseError(f"The document has more than {MAX_LISTED} entries.")
     hubs = [_text(hub.get("url")) for hub in _objects(document.get("hubs")) if _text(hub.get("type")) == "WebSub"]
     return ParsedFeed(
         kind="json",
@@ -79,6 +81,6 @@ def _date(value: object) -> datetime.datetime | None:
     """Read RFC 3339; without a zone it counts as UTC."""
     try:
         when = datetime.datetime.fromisoformat(_text(value).strip())
-        return (when if when.tzinfo else when.replace(tzinfo=datetime.UTC)).astimezone(datetime.UTC)
+        return sensible_date(when if when.tzinfo else when.replace(tzinfo=datetime.UTC))
     except (ValueError, OverflowError):
         return None

@@ -4,7 +4,13 @@ import dataclasses
 import datetime
 from typing import Any, Literal
 
+from newsletter.foundation.errors import ParseError
+
 Kind = Literal["rss", "atom", "json"]
+
+
+class WebPageError(ParseError):
+    """The document is a web page; it may name feeds."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

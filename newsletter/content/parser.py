@@ -17,8 +17,8 @@ import threading
 from types import TracebackType
 from typing import Any, Final, Self
 
-from newsletter.content.parsed import Candidate, ParsedFeed, from_json
-from newsletter.content.parser_process import CPU_SECONDS, read_frame, write_frame
+from newsletter.content.frames import CPU_SECONDS, read_frame, write_frame
+from newsletter.content.parsed import Candidate, ParsedFeed, WebPageError, from_json
 from newsletter.foundation.errors import ParseError
 from newsletter.foundation.resources import PACKAGE
 
@@ -74,22 +74,21 @@ class Parser:
     def _ask(self, request: dict[str, Any], body: bytes) -> dict[str, Any]:
         if len(body) > MAX_DOCUMENT:
             raise ParseError(f"The document is larger than {MAX_DOCUMENT / 1_000_000:g} MB.")
-        child = self._slots.get()
+        child, kept = self._slots.get(), None
         try:
-            if child is None or not child.is_usable():
-                child = _Child()
+            if child is not None and not child.is_usable():
+                child.end()
+                child = None
+            child = child or _Child()
             reply = child.ask(request, body, self._wait_seconds)
-        except BaseException:
+            if child.served < SERVES and not reply.get("last"):
+                child, kept = None, child
+        finally:
+            self._slots.put(kept)
             if child is not None:
                 child.end()
-            self._slots.put(None)
-            raise
-        if child.served >= SERVES or reply.get("last"):
-            child.end()
-            child = None
-        self._slots.put(child)
         if "refused" in reply:
-            raise ParseError(reply["refused"])
+            raise (WebPageError if reply.get("page") else ParseError)(reply["refused"])
         return reply
 
 

@@ -1,46 +1,26 @@
 """The other side of parser.py: read documents from stdin until it closes, under limits that the kernel enforces.
 
-Run as `python -m newsletter.content.parser_process`. A request is a frame of JSON (what to do) and a frame of bytes
-(the document); the answer is a frame of JSON. A frame is its length in four bytes and its content.
+Run as `python -m newsletter.content.parser_process`.
 """
 
 import dataclasses
 import json
 import os
 import resource
-import struct
 import sys
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from newsletter.content.discovery import discover
-from newsletter.content.parsed import to_json
+from newsletter.content.frames import CPU_SECONDS, read_frame, write_frame
+from newsletter.content.parsed import WebPageError, to_json
 from newsletter.content.parsing import parse_document
 from newsletter.foundation.errors import ParseError
 
 HEADROOM: Final = 130 * 1024 * 1024
 """Bytes of address space beyond those in use after start; with them the process stays below 200 MB."""
-CPU_SECONDS: Final = 10
-"""For one document; the kernel ends the process that uses more."""
 WORN: Final = 100 * 1024
 """Kilobytes of memory after which the process asks to be replaced: Python rarely gives memory back."""
-
-
-def read_frame(stream: IO[bytes]) -> bytes | None:
-    """Return the next frame, or None at the end of the stream."""
-    head = stream.read(4)
-    if len(head) < 4:
-        return None
-    (length,) = struct.unpack("!I", head)
-    body = stream.read(length)
-    return body if len(body) == length else None
-
-
-def write_frame(stream: IO[bytes], body: bytes) -> None:
-    """Send one frame."""
-    stream.write(struct.pack("!I", len(body)))
-    stream.write(body)
-    stream.flush()
 
 
 def answer(request: dict[str, Any], body: bytes) -> dict[str, Any]:
@@ -51,6 +31,8 @@ def answer(request: dict[str, Any], body: bytes) -> dict[str, Any]:
             found = discover(body, url, content_type, request["link"])
             return {"candidates": [dataclasses.asdict(candidate) for candidate in found]}
         return {"feed": to_json(parse_document(body, url, content_type))}
+    except WebPageError as refusal:
+        return {"refused": str(refusal), "page": True}
     except ParseError as refusal:
         return {"refused": str(refusal)}
     except (MemoryError, RecursionError):
@@ -89,8 +71,10 @@ def _limit_time() -> None:
 
 
 def _peak_kilobytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // 1024 if sys.platform == "darwin" else peak
+    status = Path("/proc/self/status")
+    if status.exists():  # not ru_maxrss, which begins with the peak of the process that started this one
+        return next((int(line.split()[1]) for line in status.open() if line.startswith("VmHWM")), 0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

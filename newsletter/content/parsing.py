@@ -3,19 +3,16 @@
 import re
 from typing import Final
 
+from newsletter.content.entries import MAX_LISTED
 from newsletter.content.jsonfeeds import parse_json
-from newsletter.content.parsed import ParsedFeed
+from newsletter.content.parsed import ParsedFeed, WebPageError
 from newsletter.content.xmlfeeds import parse_xml
 from newsletter.foundation.errors import ParseError
-
-MAX_MARKED_ENTRIES: Final = 10_000
-"""Entries whose mere number shows that a document is no feed."""
 
 _PROLOGUE: Final = re.compile(
     rb"(?:\s+|<\?[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>)*", re.DOTALL | re.IGNORECASE
 )
 _KNOWN: Final = {
-    b"html": "This is a web page, not a feed.",
     b"urlset": "This is a sitemap, not a feed.",
     b"sitemapindex": "This is a sitemap, not a feed.",
     b"opml": "This is a list of feeds (OPML), not a feed.",
@@ -34,14 +31,14 @@ def parse_document(body: bytes, url: str, content_type: str | None) -> ParsedFee
     if b"<" not in ascii_view:
         raise ParseError("This is no feed: neither RSS, Atom nor JSON Feed.")
     if is_web_page(start):
-        raise ParseError(_KNOWN[b"html"])
+        raise WebPageError("This is a web page, not a feed.")
     root = _root(start)
     if root in _KNOWN:
         raise ParseError(_KNOWN[root])
     if re.search(rb"<!ENTITY", ascii_view, re.IGNORECASE):
         raise ParseError("The document declares entities, which no feed needs and attackers use; it was not read.")
-    if ascii_view.count(b"<item") + ascii_view.count(b"<entry") > MAX_MARKED_ENTRIES:
-        raise ParseError(f"The document has more than {MAX_MARKED_ENTRIES} entries.")
+    if ascii_view.count(b"<item") + ascii_view.count(b"<entry") > MAX_LISTED:
+        raise ParseError(f"The document has more than {MAX_LISTED} entries.")
     return parse_xml(body, url, content_type)
 
 

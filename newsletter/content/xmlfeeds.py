@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import feedparser
 
 from newsletter.content.encodings import charset_hint
-from newsletter.content.entries import Draft, finish, first_url, language_tag
+from newsletter.content.entries import Draft, finish, first_url, language_tag, sensible_date
 from newsletter.content.parsed import Kind, ParsedFeed
 from newsletter.content.sanitising import html_of
 from newsletter.content.text import is_marked_up, plain
@@ -59,7 +59,7 @@ def _draft(entry: Found, base: str) -> Draft:
     for content in _list(entry, "content"):
         # The longest is the article: a caption of media:description ends up among the contents too.
         value = _marked_up(_string(content, "value"), _string(content, "type"))
-        if len(value) > len(body):
+        if len(value) >= len(body):
             body, body_base = value, _base(content, base)
     return Draft(
         id=_string(entry, "id"),
@@ -68,7 +68,7 @@ def _draft(entry: Found, base: str) -> Draft:
         summary=summary,
         body=body,
         base=body_base,
-        author=_string(dict.get(entry, "author_detail") or {}, "name") or _string(entry, "author"),
+        author=_string(entry, "author"),  # author_detail takes no domain whose last label is longer than four
         images=[web_url(image, base) for image in _images(entry)],
         published_at=_date(entry),
         terms=[(_string(tag, "label") or _string(tag, "term"), _string(tag, "scheme")) for tag in _list(entry, "tags")],
@@ -111,16 +111,18 @@ def _fitness(media: Found) -> int:
 
 
 def _date(entry: Found) -> datetime.datetime | None:
-    """Return the first date that can be understood, in UTC; feedparser takes one without a zone as UTC."""
+    """Return the first date that makes sense, in UTC; feedparser takes one without a zone as UTC."""
     for name in ("published_parsed", "updated_parsed", "created_parsed"):
         parts = dict.get(entry, name)
         if not parts:
             continue
         try:
             year, month, day, hour, minute, second = map(int, parts[:6])
-            return datetime.datetime(year, month, day, hour, minute, min(second, 59), tzinfo=datetime.UTC)
+            when = datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.UTC)
         except (ValueError, TypeError, OverflowError):
             continue
+        if sensible := sensible_date(when):
+            return sensible
     return None
 
 
