@@ -23,6 +23,8 @@ from newsletter.foundation.resources import PACKAGE
 SOURCE: Final = "en"
 LANGUAGES: Final = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "ar": "العربية"}
 """Language code to its own name, in the order they are offered."""
+FOLDER: Final = PACKAGE / "translations"
+"""Where the catalogues are; scripts/words.py brings them up to date."""
 
 
 def N_(message: str) -> str:  # noqa: N802  (gettext's customary mark)
@@ -33,7 +35,7 @@ def N_(message: str) -> str:  # noqa: N802  (gettext's customary mark)
 @functools.cache
 def catalogue(language: str) -> gettext.NullTranslations:
     """Return the words of `language`; English for any that we do not speak."""
-    path = PACKAGE / "translations" / f"{language}.po"
+    path = FOLDER / f"{language}.po"
     if language == SOURCE or language not in LANGUAGES or not path.exists():
         return gettext.NullTranslations()
     compiled = io.BytesIO()
@@ -54,7 +56,7 @@ def negotiate(wanted: Iterable[str], default: str = SOURCE) -> str:
 
 def direction(language: str) -> str:
     """Return `rtl` or `ltr`, the value of HTML's dir attribute."""
-    return babel.Locale.parse(language).text_direction
+    return _locale(language).text_direction
 
 
 def day(when: datetime.datetime, zone: str, language: str) -> str:
@@ -63,8 +65,11 @@ def day(when: datetime.datetime, zone: str, language: str) -> str:
 
 
 def moment(when: datetime.datetime, zone: str, language: str) -> str:
-    """Return a short local date and time, e.g. `23 Nov 2026, 07:00`."""
-    return babel.dates.format_datetime(when.astimezone(ZoneInfo(zone)), "d MMM y, HH:mm", locale=_locale(language))
+    """Return a short local date and time, e.g. `23 Nov 2026, 07:00` in the manner of the language."""
+    locale, local = _locale(language), when.astimezone(ZoneInfo(zone))
+    date = babel.dates.format_skeleton("yMMMd", local, locale=locale)
+    both = str(babel.dates.get_datetime_format("medium", locale))  # "{1}, {0}", with the language's own comma
+    return both.format(time_of_day(local.hour, local.minute, language), date)
 
 
 def ago(when: datetime.datetime, now: datetime.datetime, language: str) -> str:
@@ -97,6 +102,8 @@ def listing(words: Iterable[str], language: str) -> str:
     return babel.lists.format_list(list(words), locale=_locale(language))
 
 
-def _locale(language: str) -> str:
+@functools.cache
+def _locale(language: str) -> babel.Locale:
+    """Return Babel's facts about a language, looked up once: that takes longer than most of what is asked of them."""
     # British order of day and month for plain English: the pages name dates as newspapers in most of the world do.
-    return {"en": "en_GB"}.get(language, language)
+    return babel.Locale.parse({"en": "en_GB"}.get(language, language))

@@ -9,6 +9,7 @@ from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from pydantic import SecretStr
 
 from newsletter.foundation.errors import TokenError, TokenExpiredError
+from newsletter.foundation.languages import N_
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
@@ -53,6 +54,6 @@ class Tokens:
         try:
             return self._serializers[purpose].loads(token, max_age=None if expired_too else purpose.lifetime)
         except SignatureExpired:
-            raise TokenExpiredError("This link has expired.") from None
+            raise TokenExpiredError(N_("This link has expired.")) from None
         except BadSignature:
             raise TokenError("This link is not valid. It may have been cut off; please copy the whole of it.") from None

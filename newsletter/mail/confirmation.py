@@ -7,8 +7,7 @@ They are no list mail and no advertising: no List-* header, no article, no sloga
 import datetime
 from dataclasses import dataclass
 
-import babel.dates
-
+from newsletter.foundation import languages
 from newsletter.mail import headers, message
 from newsletter.mail.addresses import address
 from newsletter.mail.cleaning import subject
@@ -30,7 +29,7 @@ def confirmation(
     facts: PublicationFacts, language: str, links: ConfirmationLinks, good_for: datetime.timedelta
 ) -> Rendered:
     """Return the words of a confirmation mail whose link works for `good_for`."""
-    lifetime = babel.dates.format_timedelta(good_for, granularity="hour", threshold=1.5, locale=language)
+    lifetime = languages.span(good_for, language)
     return _rendered(
         "confirmation", facts, language, confirm=own_url(links.confirm), not_me=own_url(links.not_me), lifetime=lifetime
     )
