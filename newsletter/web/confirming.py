@@ -49,7 +49,9 @@ def _look(confirmation_id: int) -> ConfirmationView:
 def _confirm(confirmation_id: int) -> Response:
     before = _look(confirmation_id)
     with transaction() as session:
-        view = confirmation.confirm(session, confirmation_id, g.now, client("confirmation", "/confirm"))
+        view = confirmation.confirm(
+            session, confirmation_id, g.now, client("confirmation", services().links.page("confirm"))
+        )
     if before.state is not ConfirmationState.READY or view.state is not ConfirmationState.CONFIRMED:
         return _page(view)
     reader = subscribers.get(db.session(), view.subscriber_id)

@@ -99,6 +99,7 @@ def render(template: str, status: int = 200, zone: str = "", **context: Any) -> 
     """Return a page with what web/base.html asks for; `zone` is the reader's where it is known."""
     code = language()
     frame = {
+        "status": status,
         "publication": publication(),
         "language": code,
         "direction": languages.direction(code),

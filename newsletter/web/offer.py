@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from flask import g
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from newsletter.audience import cadences, consent
 from newsletter.audience.models import Cadence
+from newsletter.content import categories
 from newsletter.content.models import Category
 from newsletter.foundation.db import db, transaction
 from newsletter.publication import affiliates
@@ -40,11 +41,9 @@ def now_offered(also_affiliates: Collection[str] = (), also_categories: Collecti
     """Return what is offered, and besides what a reader holds of things that are offered no more."""
     session = db.session()
     paces = cadences.listed(session)
-    topics = session.scalars(
-        select(Category)
-        .where(or_(Category.archived_at.is_(None), Category.id.in_(also_categories)))
-        .order_by(Category.position, Category.id)
-    ).all()
+    topics = [
+        one for one in categories.listed(session, archived=True) if one.archived_at is None or one.id in also_categories
+    ]
     partners = affiliates.listed(session)
     if missing := set(also_affiliates) - {one.slug for one in partners}:
         partners += session.scalars(select(Affiliate).where(Affiliate.slug.in_(missing)).order_by(Affiliate.name))
@@ -59,19 +58,12 @@ def now_offered(also_affiliates: Collection[str] = (), also_categories: Collecti
 
 def categories_of(ids: Collection[int]) -> Sequence[Category]:
     """Return categories by id, in the site's order."""
-    return (
-        db.session()
-        .scalars(select(Category).where(Category.id.in_(ids)).order_by(Category.position, Category.id))
-        .all()
-    )
+    return [one for one in categories.listed(db.session(), archived=True) if one.id in ids]
 
 
 def category_names() -> dict[int, str]:
     """Return the names of all categories by id, in the site's order."""
-    return {
-        row.id: row.name
-        for row in db.session().execute(select(Category.id, Category.name).order_by(Category.position, Category.id))
-    }
+    return {one.id: one.name for one in categories.listed(db.session(), archived=True)}
 
 
 def cadence_names() -> dict[int, str]:

@@ -39,7 +39,9 @@ def form() -> Response:
     offer = _offer()
     only_category = [one.slug for one in offer.categories] if len(offer.categories) == 1 else []
     only_cadence = offer.cadences[0].slug if len(offer.cadences) == 1 else ""
-    return _show(offer, Typed(categories=only_category, cadence=only_cadence, language=language()))
+    answer = _show(offer, Typed(categories=only_category, cadence=only_cadence, language=language()))
+    answer.headers["X-Robots-Tag"] = "all"  # the one page that search engines are welcome to
+    return answer
 
 
 @pages.post("/subscribe")

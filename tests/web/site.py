@@ -4,13 +4,13 @@ import re
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import MetaData, select
+from sqlalchemy import select
 
 from newsletter.audience import cadences, preferences, signup
 from newsletter.audience.models import Cadence, Confirmation, ConsentText
 from newsletter.content.models import Category
 from newsletter.foundation.clock import utc_now
-from newsletter.foundation.db import db, transaction
+from newsletter.foundation.db import Base, db, transaction
 from newsletter.foundation.links import Link
 from newsletter.foundation.services import services
 from newsletter.foundation.tokens import Purpose
@@ -104,12 +104,10 @@ class Site:
 def everything() -> dict[str, list[tuple[Any, ...]]]:
     """Return every row of every table."""
     db.session().commit()
-    tables = MetaData()
-    tables.reflect(db.engine)
     connection = db.session().connection()
     return {
         table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
-        for table in tables.sorted_tables
+        for table in Base.metadata.sorted_tables
     }
 
 

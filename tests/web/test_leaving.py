@@ -56,9 +56,7 @@ def test_one_click_works_on_each_database_and_twice_is_once(site_on_each: Site) 
 
 def test_one_click_ends_that_list_only(site: Site, visitor: FlaskClient) -> None:
     reader = site.reader()
-    visitor.post(
-        site.link(Link.PREFERENCES, reader), data={"act": "save", "category-world": "weekly"}
-    )
+    visitor.post(site.link(Link.PREFERENCES, reader), data={"act": "save", "category-world": "weekly"})
     answer = visitor.post(site.link(Link.ONE_CLICK, reader), data=RFC_8058)
     assert site.choices(reader) == {"world": "weekly"}
     assert "Weekly: World" in answer.text
@@ -132,9 +130,7 @@ def test_a_press_by_mistake_is_undone_on_the_page_behind_the_visible_link(site: 
         assert site.choices(reader) == {"business": "daily", "world": "daily"}
 
 
-def test_the_way_back_is_closed_after_a_week(
-    site: Site, visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_way_back_is_closed_after_a_week(site: Site, visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = site.reader()
     path = site.link(Link.LEAVE, reader)
     page = visitor.post(path, data={"act": "leave"}).text

@@ -205,11 +205,15 @@ def test_the_answer_is_the_same_to_the_byte_whoever_signs_up(site: Site, visitor
     site.reader("confirmed@example.org")
     site.asked("pending@example.org")
     with transaction() as session:
-        suppression.suppress(
-            session, services().hasher, "never@example.org", SuppressionReason.OPERATOR, utc_now()
-        )
+        suppression.suppress(session, services().hasher, "never@example.org", SuppressionReason.OPERATOR, utc_now())
     answers = set()
-    addresses = ("new@example.org", "confirmed@example.org", "pending@example.org", "never@example.org", "a@no-such-domain.example.net")
+    addresses = (
+        "new@example.org",
+        "confirmed@example.org",
+        "pending@example.org",
+        "never@example.org",
+        "a@no-such-domain.example.net",
+    )
     for address in addresses:
         answer = visitor.post("/subscribe", data=site.form(address=address))
         page = visitor.get(answer.headers["Location"])
