@@ -2,12 +2,23 @@
 
 import re
 from html import unescape
+from typing import Any
 
+from flask import g
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-
 SITE = "https://news.example.org"
+
+
+class Client(FlaskClient):
+    """Flask's client, for tests that have an application context pushed: each request begins with an empty `g`."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        """Send a request as if no other had been before it."""
+        for name in list(g):
+            g.pop(name)
+        return super().open(*args, **kwargs)
 
 
 class Browser:

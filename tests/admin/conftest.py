@@ -8,7 +8,7 @@ from newsletter.audience import cadences
 from newsletter.foundation.db import transaction
 from newsletter.operators import accounts
 from newsletter.publication import identity
-from tests.admin.browsing import Browser
+from tests.admin.browsing import Browser, Client
 from tests.conftest import NOW
 
 PASSWORD = "four plain words together"
@@ -35,6 +35,7 @@ def place(app: Flask) -> Flask:
         cadences.ensure_defaults(session)
         accounts.add(session, "ada", PASSWORD, NOW)
     app.testing = True  # an error of ours is the test's, not a page
+    app.test_client_class = Client
     return app
 
 
