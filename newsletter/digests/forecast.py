@@ -38,7 +38,7 @@ class Forecast:
 def forecast(session: Session, cadence: Cadence, now: datetime.datetime) -> Forecast:
     """Return what a manual run of the cadence would send."""
     coming = window.ahead(cadence.id)
-    zones = dict(session.execute(select(Cut.timezone, Cut.number).where(Cut.cadence_id == cadence.id)).tuples().all())
+    zones = dict(session.execute(select(Cut.timezone, Cut.number).where(Cut.cadence_id == cadence.id)).all())
     since = min(zones.values(), default=0)
     new = coming.articles.c
     counts = session.execute(
@@ -53,7 +53,7 @@ def forecast(session: Session, cadence: Cadence, now: datetime.datetime) -> Fore
     return Forecast(
         readers=session.scalars(select(func.count()).select_from(readers_at_most(coming).subquery())).one(),
         articles=session.scalars(select(func.count(new.number.distinct())).where(new.number > since)).one(),
-        by_category=dict(counts.tuples().all()),
+        by_category=dict(counts.all()),
         copies=len(cadence.copies),
         first=hours[0] if hours else None,
         last=hours[-1] if hours else None,
@@ -72,7 +72,7 @@ def preview_selection(session: Session, cadence: Cadence, subscriber_id: int | N
         return arrange(pieces, dict.fromkeys(pieces, since), limit=cadence.max_per_category)
     if session.get(Subscriber, subscriber_id) is None:
         raise NotFoundError("There is no such reader.")
-    read = dict(session.execute(_positions(cadence.id, subscriber_id)).tuples().all())
+    read = dict(session.execute(_positions(cadence.id, subscriber_id)).all())
     if not read:
         return Selection()
     coming = window.ahead(cadence.id, from_number=min(read.values()))

@@ -40,4 +40,4 @@ def figures(session: Session, run_id: int) -> RunFigures:
         .group_by(Category.id, Category.name, Category.position)
         .order_by(Category.position, Category.id)
     )
-    return RunFigures(run, tuple(zones), dict(counts.tuples().all()))
+    return RunFigures(run, tuple(zones), dict(counts.all()))
