@@ -173,7 +173,7 @@ def test_whatever_a_library_raises_costs_one_document(monkeypatch: pytest.Monkey
 HOSTILE = {
     "empty items": HEAD + b"<item/>" * 700_000,
     "as many as allowed": HEAD + b"<item/>" * 9_000,
-    "deep XML": HEAD + b"<a>" * 600_000,
+    "deep XML": HEAD + b"<a>" * 300_000,
     "deep HTML": HEAD + ITEM + b"&lt;div>" * 50_000 + b"</description></item>",
     "misnested HTML": HEAD + ITEM + b"&lt;a>&lt;b>&lt;i>&lt;p>" * 3000 + b"</description></item>",
     "attributes": HEAD + b"<item " + b" ".join(b'a%d="x"' % number for number in range(5_000)) + b"/>",
@@ -186,6 +186,7 @@ HOSTILE = {
     "CDATA": HEAD + b"<![CDATA[" * 400_000,
     "deep JSON": b'{"version":"https://jsonfeed.org/version/1","items":' + b"[" * 2_000_000,
     "wide JSON": b'{"version":"https://jsonfeed.org/version/1","items":[' + b"{}," * 600_000 + b"{}]}",
+    "greedy JSON": '{"version":"😀","items":['.encode() + b"[[]]," * 990_000 + b"[]]}",
     "noise": os.urandom(1_000_000),
     "zeros": bytes(4_000_000),
 }  # fmt: skip
