@@ -69,7 +69,7 @@ def cancel(session: Session, mailing_id: int, now: datetime.datetime) -> Mailing
         .execution_options(synchronize_session=False)
     )
     if mailing.run_id is not None:
-        runs.move(session.get_one(Run, mailing.run_id), RunState.CANCELLED, now)
+        runs.move(session.get_one(Run, mailing.run_id, populate_existing=True), RunState.CANCELLED, now)
     return session.get_one(Mailing, mailing_id, populate_existing=True)
 
 
@@ -111,7 +111,7 @@ def settle_unknown(
 
 def _reopen_run(session: Session, mailing_id: int, now: datetime.datetime) -> None:
     run_id = session.get_one(Mailing, mailing_id).run_id
-    run = session.get_one(Run, run_id) if run_id is not None else None
+    run = session.get_one(Run, run_id, populate_existing=True) if run_id is not None else None
     if run is not None and run.state is RunState.SENT:
         runs.move(run, RunState.SENDING, now)
 

@@ -31,7 +31,7 @@ def finish_if_settled(session: Session, mailing_id: int, now: datetime.datetime)
         return False
     mailing = session.get_one(Mailing, mailing_id, populate_existing=True)
     if mailing.run_id is not None:
-        runs.move(session.get_one(Run, mailing.run_id), RunState.SENT, now)
+        runs.move(session.get_one(Run, mailing.run_id, populate_existing=True), RunState.SENT, now)
     return True
 
 

@@ -13,7 +13,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from newsletter.delivery.replies import Outcome, Phase, Verdict, judge, lost
@@ -22,6 +22,10 @@ CONNECT_TIMEOUT: Final = 15.0
 COMMAND_TIMEOUT: Final = 60.0
 DOT_TIMEOUT: Final = 300.0
 """Seconds to wait for the reply to the dot; a lease must outlive it (RFC 5321 section 4.5.3.2.6 would wait longer)."""
+
+
+_LOST: Final = 0
+"""Stands for a code where the connection went away instead."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ class Session(asyncio.Protocol):
         self._lines: list[bytes] = []
         self._expected: deque[tuple[str, Job | None]] = deque()
         self._lockstep: deque[tuple[bytes, tuple[str, Job]]] = deque()
-        self._waiter: asyncio.Future[tuple[int, str]] | None = None
+        self._replies: asyncio.Queue[tuple[int, str]] | None = asyncio.Queue()
+        """Of the opening conversation; the greeting may come before anybody asks for it."""
         self._finished: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._why = "the relay closed the connection"
@@ -120,20 +125,19 @@ class Session(asyncio.Protocol):
         except RelayError:
             self.close()
             raise
+        self._replies = None
 
     async def _ask(self, phase: Phase, line: bytes, ok: int) -> str:
-        self._waiter = asyncio.get_running_loop().create_future()
+        assert self._replies is not None
         if line:
             self._transport.write(line + b"\r\n")
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
-                code, text = await self._waiter
+                code, text = await self._replies.get()
         except TimeoutError:
             raise RelayError(phase, lost(phase, "the relay did not answer in time")) from None
-        except ConnectionError as error:
-            raise RelayError(phase, lost(phase, str(error))) from None
-        finally:
-            self._waiter = None
+        if code == _LOST:
+            raise RelayError(phase, lost(phase, text))
         if code != ok:
             raise RelayError(phase, judge(phase, code, text))
         return text
@@ -166,8 +170,7 @@ class Session(asyncio.Protocol):
             )
         except (OSError, ssl.SSLError) as error:
             raise RelayError(Phase.TLS, lost(Phase.TLS, f"TLS with the relay failed: {error}")) from None
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         await self._hello(relay)
 
     async def _authenticate(self, relay: Relay) -> None:
@@ -255,9 +258,8 @@ class Session(asyncio.Protocol):
         self._arm(COMMAND_TIMEOUT)
 
     def _on_reply(self, code: int, text: str) -> None:
-        if self._waiter is not None:
-            if not self._waiter.done():
-                self._waiter.set_result((code, text))
+        if self._replies is not None:
+            self._replies.put_nowait((code, text))
             return
         if not self._expected:
             self._hang_up(text if code == 421 else "the relay spoke out of turn")
@@ -337,8 +339,7 @@ class Session(asyncio.Protocol):
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass
         self.alive = True
         sock = transport.get_extra_info("socket")
         if sock is not None:
@@ -368,8 +369,8 @@ class Session(asyncio.Protocol):
         self.alive = False
         self._disarm()
         why = str(exc) if exc else self._why
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(ConnectionResetError(why))
+        if self._replies is not None:
+            self._replies.put_nowait((_LOST, why))
         seen: set[int] = set()
         waiting = [job for _, job in self._expected if job is not None]
         waiting += [step[1] for _, step in self._lockstep]
