@@ -48,10 +48,9 @@ def _look(confirmation_id: int) -> ConfirmationView:
 
 def _confirm(confirmation_id: int) -> Response:
     before = _look(confirmation_id)
+    source = client("confirmation", services().links.page("confirm"))
     with transaction() as session:
-        view = confirmation.confirm(
-            session, confirmation_id, g.now, client("confirmation", services().links.page("confirm"))
-        )
+        view = confirmation.confirm(session, confirmation_id, g.now, source)
     if before.state is not ConfirmationState.READY or view.state is not ConfirmationState.CONFIRMED:
         return _page(view)
     reader = subscribers.get(db.session(), view.subscriber_id)

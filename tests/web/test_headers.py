@@ -51,9 +51,8 @@ def test_pages_whose_address_is_a_key_tell_it_to_nobody(paths: list[str], visito
             headers = answer.headers
             assert headers["Referrer-Policy"] == "no-referrer"
             assert headers["Cache-Control"] == "no-store"
-            assert headers["X-Robots-Tag"] == (
-                "all" if path == "/subscribe" and answer.status_code == 200 else "noindex"
-            )
+            to_be_found = path == "/subscribe" and answer.status_code == 200
+            assert headers["X-Robots-Tag"] == ("all" if to_be_found else "noindex")
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
             assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]

@@ -169,11 +169,12 @@ def test_what_cannot_be_is_said_and_nothing_is_saved(
     assert everything() == before
 
 
-@pytest.mark.parametrize("fields", [{}, {"act": "erase"}, {"act": "pause", "weeks": "-1"}, {"act": "pause"}])
-def test_what_the_page_does_not_offer_changes_nothing(site: Site, visitor: FlaskClient, fields: dict[str, str]) -> None:
+def test_what_the_page_does_not_offer_changes_nothing(site: Site, visitor: FlaskClient) -> None:
     path = site.link(Link.PREFERENCES, site.reader())
     before = everything()
-    assert visitor.post(path, data=fields).status_code == 422
+    for fields in [{}, {"act": "erase"}, {"act": "pause", "weeks": "-1"}, {"act": "pause"}]:
+        answer = visitor.post(path, data=fields)
+        assert answer.status_code == 422
     assert everything() == before
 
 

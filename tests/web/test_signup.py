@@ -176,15 +176,15 @@ HOSTILE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_fields_never_break_the_page(site_on_each: Site, case: str) -> None:
+def test_hostile_fields_never_break_the_page(site_on_each: Site) -> None:
     visitor = site_on_each.app.test_client()
-    answer = visitor.post("/subscribe", data=site_on_each.form(**HOSTILE[case]))
-    assert answer.status_code in (303, 422)
-    assert "<script>alert" not in answer.text
-    for row in stored():
-        assert row.address == "ada@reader.example.org"
-        assert "\0" not in row.name
+    for case, fields in HOSTILE.items():
+        answer = visitor.post("/subscribe", data=site_on_each.form(**fields))
+        assert answer.status_code in (303, 422), case
+        assert "<script>alert" not in answer.text, case
+    rows = stored()
+    assert {row.address for row in rows} == {"ada@reader.example.org"}
+    assert not any("\0" in row.name or "\x1b" in row.name for row in rows)
 
 
 def test_a_megabyte_is_refused_in_the_visitors_language(site: Site, visitor: FlaskClient) -> None:
