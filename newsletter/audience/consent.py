@@ -126,11 +126,11 @@ def agreed(session: Session, text_ids: Collection[int], affiliates: Sequence[Aff
     """
     purposes = {NEWSLETTER, *(purpose_of(affiliate.slug) for affiliate in affiliates)}
     rows = session.execute(
-        select(ConsentText.purpose, func.max(ConsentText.id))
+        select(ConsentText.purpose, func.max(ConsentText.id).label("newest"))
         .where(ConsentText.id.in_(text_ids), ConsentText.purpose.in_(purposes))
         .group_by(ConsentText.purpose)
     )
-    found: dict[str, int] = dict(rows.tuples().all())
+    found: dict[str, int] = {row.purpose: row.newest for row in rows}
     if NEWSLETTER not in found:
         raise InvalidError(N_("Please tick the box, so that we may write to you."))
     return sorted(found.values())

@@ -75,7 +75,7 @@ def look(session: Session, subscriber_id: int) -> Preferences:
         timezone=subscriber.timezone,
         paused=subscriber.paused_at is not None,
         paused_until=subscriber.paused_until,
-        choices=dict(choices.tuples().all()),
+        choices={row.category_id: row.cadence_id for row in choices},
         consents={purpose: line.at for purpose, line in standing.items()},
     )
 
