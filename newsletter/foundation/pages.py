@@ -17,6 +17,7 @@ def install(environment: jinja2.Environment) -> None:
     # Added to the environment by the extension itself, hence unknown to the type.
     environment.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(moment=_moment, ago=_ago, day=_day, number=_number)
+    environment.policies["ext.i18n.trimmed"] = True
     environment.trim_blocks = True
     environment.lstrip_blocks = True
 

@@ -13,6 +13,7 @@ from newsletter.web.frame import language, say
 _EVERY_DAY = N_("every day at %(time)s")
 _WORKING_DAYS = N_("Monday to Friday at %(time)s")
 _ON_DAYS = N_("%(days)s at %(time)s")
+_AT_PACE = N_("%(cadence)s: %(categories)s")
 
 
 def hour(cadence: Cadence) -> str:
@@ -33,7 +34,7 @@ def choices(chosen: Mapping[int, int], cadences: Mapping[int, str], categories: 
     for cadence_id, name in cadences.items():
         held = [title for category_id, title in categories.items() if chosen.get(category_id) == cadence_id]
         if held:
-            parts.append(f"{name}: {languages.listing(held, language())}")
+            parts.append(say(_AT_PACE, cadence=name, categories=languages.listing(held, language())))
     return "; ".join(parts)
 
 
