@@ -22,6 +22,7 @@ from newsletter.cli import (
     runs,
     seed,
     setting_up,
+    sources,
     subscribers,
 )
 from newsletter.foundation.errors import NewsletterError, SettingsError
@@ -33,6 +34,7 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     publication.group,
     affiliates.group,
     operators.group,
+    sources.group,
     categories.group,
     subscribers.group,
     digests.group,

@@ -18,12 +18,12 @@ as_json: Final = click.option("--json", "as_json", is_flag=True, help="Answer wi
 
 def document(value: object) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    click.echo(json.dumps(value, default=_plain, indent=2))
 
 
 def line(value: object) -> None:
     """Print one JSON document on a line of its own."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+    click.echo(json.dumps(value, default=_plain))
 
 
 def rows(found: Sequence[Mapping[str, Any]], as_json: bool, *, title: str, empty: str) -> None:
