@@ -12,6 +12,7 @@ from newsletter.audience import addresses
 from newsletter.audience.models import Cadence, Subscription, SubscriptionState
 from newsletter.foundation.db import insert_new
 from newsletter.foundation.errors import ConflictError, InvalidError, NotFoundError
+from newsletter.foundation.languages import N_
 
 _UTM: Final = frozenset({"utm_source", "utm_medium", "utm_campaign"})
 
@@ -34,8 +35,8 @@ class Pace:
 
 
 DEFAULTS: Final = {
-    "daily": Pace("Daily", position=0),
-    "weekly": Pace("Weekly", weekdays="1", position=1),
+    "daily": Pace(N_("Daily"), position=0),
+    "weekly": Pace(N_("Weekly"), weekdays="1", position=1),
 }
 
 

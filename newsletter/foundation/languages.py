@@ -45,6 +45,14 @@ def catalogue(language: str) -> gettext.NullTranslations:
     return gettext.GNUTranslations(compiled)
 
 
+def named(name: str, language: str) -> str:
+    """Return a name as readers of `language` see it: translated where it is one of ours, else as the operator wrote it.
+
+    The default cadences are ours: `Daily` is `Täglich`.
+    """
+    return catalogue(language).gettext(name) if name else ""  # to gettext, nothing stands for the catalogue's header
+
+
 def negotiate(wanted: Iterable[str], default: str = SOURCE) -> str:
     """Return the first of `wanted` (tags such as `de-AT`, best first) that we speak, else `default`."""
     for tag in wanted:

@@ -73,7 +73,7 @@ class DigestComposer:
         self._subjects: dict[int, str] = {}
         shared = {
             "date": languages.day(frame.at, frame.zone, frame.language),
-            "cadence": prose(frame.cadence_name, 80),
+            "cadence": prose(languages.named(frame.cadence_name, frame.language), 80),
             "marking": frame.marking.value,
         }
         self._date = shared["date"]

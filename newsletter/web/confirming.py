@@ -98,7 +98,7 @@ def _facts(view: ConfirmationView) -> dict[str, Any]:
     return {
         "masked": view.masked,
         "categories": [name for id_, name in names.items() if id_ in view.category_ids],
-        "cadence": cadence.name if cadence else "",
+        "cadence": wording.pace(cadence) if cadence else "",
         "hour": wording.hour(cadence) if cadence else "",
         "preferences_url": current_app.url_for("web.preferences", token=preferences),
     }

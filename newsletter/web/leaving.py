@@ -122,7 +122,7 @@ def _ask(place: Place) -> Response:
         "ask",
         reader.masked,
         categories=[(one.slug, one.name) for one in categories_of(held)],
-        slower=(slower.slug, slower.name) if slower else None,
+        slower=(slower.slug, wording.pace(slower)) if slower else None,
         others=_words(others),
     )
 
@@ -161,7 +161,7 @@ def _move(place: Place) -> Response:
     if slower is None or request.form.get("cadence") != slower.slug:
         raise InvalidError(CHOOSE_OFFERED)
     change_id = _choose(place, lambda choices: choices | dict.fromkeys(place.on_list(choices), slower.id))
-    return _show(place, "moved", place.look().masked, change_id, slower=(slower.slug, slower.name))
+    return _show(place, "moved", place.look().masked, change_id, slower=(slower.slug, wording.pace(slower)))
 
 
 def _fewer(place: Place) -> Response:
@@ -217,7 +217,7 @@ def _show(place: Place, state: str, masked: str, change_id: int | None = None, *
         "unsubscribe.html",
         state=state,
         masked=masked,
-        cadence=cadence.name if cadence else publication().name,
+        cadence=wording.pace(cadence) if cadence else publication().name,
         action=place.action,
         undo_token=undo.token(place.subscriber_id, change_id),
         **facts,

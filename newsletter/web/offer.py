@@ -13,6 +13,7 @@ from newsletter.content.models import Category
 from newsletter.foundation.db import db, transaction
 from newsletter.publication import affiliates
 from newsletter.publication.models import Affiliate
+from newsletter.web import wording
 from newsletter.web.frame import language, publication
 
 
@@ -68,4 +69,4 @@ def category_names() -> dict[int, str]:
 
 def cadence_names() -> dict[int, str]:
     """Return the names of all cadences by id, in the site's order."""
-    return {cadence.id: cadence.name for cadence in cadences.listed(db.session(), archived=True)}
+    return {cadence.id: wording.pace(cadence) for cadence in cadences.listed(db.session(), archived=True)}

@@ -99,7 +99,7 @@ def _offer() -> Offer:
 def _choices(offer: Offer) -> dict[str, Any]:
     return {
         "categories": [(one.slug, one.name, one.description) for one in offer.categories],
-        "cadences": [(one.slug, one.name, wording.hour(one)) for one in offer.cadences],
+        "cadences": [(one.slug, wording.pace(one), wording.hour(one)) for one in offer.cadences],
         "privacy": offer.privacy,
         "affiliates": [(words.id, one.name, words.text) for one, words in offer.partners()],
     }

@@ -16,6 +16,11 @@ _ON_DAYS = N_("%(days)s at %(time)s")
 _AT_PACE = N_("%(cadence)s: %(categories)s")
 
 
+def pace(cadence: Cadence) -> str:
+    """Return a cadence's name."""
+    return languages.named(cadence.name, language())
+
+
 def hour(cadence: Cadence) -> str:
     """Return when a cadence comes: `every day at 07:00`."""
     code = language()

@@ -52,3 +52,9 @@ def test_figures_lists_and_times_are_in_the_manner_of_the_language(
 def test_a_language_that_we_do_not_speak_has_english_words() -> None:
     assert languages.catalogue("tlh").gettext("Unsubscribe") == "Unsubscribe"
     assert languages.catalogue("de").gettext("Unsubscribe") == "Abmelden"
+
+
+def test_names_that_we_gave_are_translated_and_an_operators_own_stand() -> None:
+    assert languages.named("Daily", "de") == "Täglich"
+    assert languages.named("Täglich um sieben", "fr") == "Täglich um sieben"
+    assert languages.named("", "de") == ""

@@ -24,8 +24,6 @@ LEAVING = {"de": "abmelden", "fr": "désinscri", "es": "darse de baja", "ar": "�
 DATA = {
     *CATEGORIES,
     "Business · World",
-    "Daily",
-    "Weekly",
     "Acme Tours",
     IDENTITY.name,
     IDENTITY.postal_address,
