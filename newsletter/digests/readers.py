@@ -15,13 +15,14 @@ def readers_of(run: Run) -> Select[int, int]:
     """
     window = of_run(run)
     had = RunExclusion.run_id == run.id, RunExclusion.subscriber_id == Subscriber.id
+    this = exists().where(*had, RunExclusion.number == window.articles.c.number)
     # Only those who have had something need the long way: is there an article that they have not had?
     fresh = (
         _reading(window)
         .join(window.articles, window.articles.c.category_id == Subscription.category_id)
         .where(
             window.articles.c.number > window.read,
-            ~exists().where(*had, RunExclusion.number == window.articles.c.number),
+            ~this.correlate(Subscriber, window.articles),
         )
     )
     return _readers(window).where(or_(~exists().where(*had), fresh.exists())).order_by(Subscriber.id)
@@ -38,6 +39,7 @@ def _readers(window: Window) -> Select[int, int]:
         select(window.articles.c.category_id, func.max(window.articles.c.number).label("number"))
         .group_by(window.articles.c.category_id)
         .cte("newest")
+        .prefix_with("MATERIALIZED")  # else PostgreSQL may gather it again for each reader
     )
     something = (
         _reading(window)

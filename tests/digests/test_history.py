@@ -130,7 +130,7 @@ class History(RuleBasedStateMachine):
         reading = open_reading(self.session, subscriber, self.room.now, cadence_ids=cadences)
         for row in last.values():
             if reading.current(row.category_id) is None:
-                reading.restore(row)
+                reading.restore(row, self.session)
         reading.store(self.session)
 
     @rule(reader=readers, zone=st.sampled_from(ZONES))

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from newsletter.audience import consent, preferences
+from newsletter.audience.marks import open_reading
 from newsletter.audience.models import Cadence, Subscriber, Subscription
 from newsletter.content.models import Category
 from newsletter.digests import editing, opening, returning
@@ -242,3 +243,71 @@ def test_a_run_without_any_zone_is_skipped(room: Newsroom, daily: Cadence, weekl
     room.article([business])
     run = room.manual(daily)
     assert (run.skip_reason, list(room.session.execute(readers_of(run)))) == (SkipReason.NOTHING_NEW, [])
+
+
+def test_what_some_have_had_is_still_new_to_others_in_the_same_run(
+    room: Newsroom, daily: Cadence, weekly: Cadence, business: int, world: int
+) -> None:
+    """Each of the two has had one of the articles, and only the other is new to them."""
+    sport = room.category("Sport", 3)
+    one, other = room.reader(daily, [business]), room.reader(daily, [sport])
+    room.choose(one, {business: daily.id, world: weekly.id})
+    room.choose(other, {sport: daily.id, world: weekly.id})
+    room.article([business, world], "business")
+    room.article([sport, world], "sport")
+    room.manual(daily)
+    run = room.manual(weekly)
+    sent = {reader: room.titles(got) for reader, got in room.sent(run).items()}
+    assert sent == {one: [["sport"]], other: [["business"]]}
+
+
+def test_what_is_taken_up_again_while_the_mail_waits_comes_with_the_next(
+    room: Newsroom, daily: Cadence, business: int, world: int
+) -> None:
+    reader = room.reader(daily, [business, world])
+    room.choose(reader, {world: daily.id})
+    room.article([business], "business")
+    room.article([world], "world")
+    run = room.manual(daily)
+    reading = open_reading(room.session, reader, room.now)
+    reading.restore(next(row for row in reading.rows if row.category_id == business), room.session)
+    reading.store(room.session)
+    assert room.titles(room.sent(run)[reader]) == [["world"]]
+    assert room.titles(room.sent(room.manual(daily))[reader]) == [["business"]]
+
+
+def test_what_a_later_run_sent_is_not_in_a_mail_that_waited_longer(
+    room: Newsroom, daily: Cadence, weekly: Cadence, business: int, world: int
+) -> None:
+    reader = room.reader(daily, [world])
+    room.choose(reader, {world: daily.id, business: weekly.id})
+    room.article([business], "business")
+    room.article([world], "world")
+    waiting = room.manual(daily)
+    room.choose(reader, {world: daily.id, business: daily.id})
+    assert room.titles(room.sent(room.manual(daily))[reader]) == [["business"]]
+    assert room.titles(room.sent(waiting)[reader]) == [["world"]]
+
+
+def test_a_cut_lies_above_all_that_was_read_before_it(
+    room: Newsroom, daily: Cadence, weekly: Cadence, business: int, world: int
+) -> None:
+    """What ended at the last article there was, before a run that found no later one, had no part in that run."""
+    room.reader(daily, [business])
+    reader = room.reader(daily, [business], "Asia/Tokyo")
+    room.choose(reader, {business: daily.id, world: weekly.id})
+    room.article([world], "world")
+    room.article([business], "business")
+    wave = room.now - datetime.timedelta(hours=5)
+    tokyo = opening.open_run(room.session, daily, "2026-11-23", wave, ["Asia/Tokyo"], room.now)
+    assert tokyo is not None
+    room.plan(tokyo)
+    assert room.titles(room.sent(tokyo)[reader]) == [["business"]]
+    room.choose(reader, {business: weekly.id, world: daily.id})
+    wish = preferences.Wish(timezone="Europe/Berlin")
+    preferences.change(room.session, reader, wish, room.now, consent.NOWHERE)
+    room.session.flush()
+    berlin = opening.open_run(room.session, daily, "2026-11-23", room.now, ["Europe/Berlin"], room.now)
+    assert berlin is not None
+    room.plan(berlin)
+    assert room.titles(room.sent(berlin)[reader]) == [["world"]]
