@@ -84,6 +84,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
     )
     op.create_table(
+        "hosts",
+        sa.Column("host", sa.String(length=300), nullable=False),
+        sa.Column("free_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("host", name=op.f("pk_hosts")),
+    )
+    op.create_table(
         "mail_caps",
         sa.Column("id", BIG_ID, nullable=False),
         sa.Column("key_hash", sa.String(length=32), nullable=False),
@@ -359,6 +365,7 @@ def upgrade() -> None:
         sa.Column("sealed_password", sa.Text(), nullable=False),
         sa.Column("default_category_id", sa.Integer(), nullable=True),
         sa.Column("backlog", sa.String(length=24), nullable=False),
+        sa.Column("host", sa.String(length=300), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("paused_at", UTCDateTime(), nullable=True),
         sa.Column("gone_at", UTCDateTime(), nullable=True),
@@ -547,6 +554,17 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_article_categories_category_id"), "article_categories", ["category_id"], unique=False)
     op.create_table(
+        "article_terms",
+        sa.Column("article_id", BIG_ID, nullable=False),
+        sa.Column("term_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["articles.id"], name=op.f("fk_article_terms_article_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["term_id"], ["terms.id"], name=op.f("fk_article_terms_term_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("article_id", "term_id", name=op.f("pk_article_terms")),
+    )
+    op.create_index(op.f("ix_article_terms_term_id"), "article_terms", ["term_id"], unique=False)
+    op.create_table(
         "chunks",
         sa.Column("id", BIG_ID, autoincrement=False, nullable=False),
         sa.Column("mailing_id", BIG_ID, nullable=False),
@@ -706,6 +724,8 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_chunks_mailing_id"), table_name="chunks")
     op.drop_table("chunks")
+    op.drop_index(op.f("ix_article_terms_term_id"), table_name="article_terms")
+    op.drop_table("article_terms")
     op.drop_index(op.f("ix_article_categories_category_id"), table_name="article_categories")
     op.drop_table("article_categories")
     op.drop_index(op.f("ix_terms_category_id"), table_name="terms")
@@ -794,6 +814,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_mail_caps_sent_at"), table_name="mail_caps")
     op.drop_index("ix_mail_caps_key", table_name="mail_caps")
     op.drop_table("mail_caps")
+    op.drop_table("hosts")
     op.drop_table("counters")
     op.drop_table("consent_texts")
     op.drop_table("categories")

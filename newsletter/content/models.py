@@ -50,6 +50,8 @@ class Source(Base):
     default_category_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id", ondelete="SET NULL"))
     """Where articles go of whose terms none is mapped."""
     backlog: Mapped[Backlog] = mapped_column(Word(Backlog), default=Backlog.ASK)
+    host: Mapped[str] = mapped_column(String(300))
+    """Host and port that `url` names: what is not asked twice at once (see Host)."""
     created_at: Mapped[datetime.datetime]
     paused_at: Mapped[datetime.datetime | None]
     gone_at: Mapped[datetime.datetime | None]
@@ -70,6 +72,15 @@ class Source(Base):
     first_imported_at: Mapped[datetime.datetime | None]
 
     default_category: Mapped[Category | None] = relationship(lazy="joined")
+
+
+class Host(Base):
+    """A server that sources are fetched from, and from when on it may be asked again: the lease of whoever asks it."""
+
+    __tablename__ = "hosts"
+
+    host: Mapped[str] = mapped_column(String(300), primary_key=True)
+    free_at: Mapped[datetime.datetime]
 
 
 class Term(Base):
@@ -108,7 +119,7 @@ class Article(Base):
     identity: Mapped[str] = mapped_column(String(64))
     """Hash of the feed's identity for it (standards I6)."""
     canonical_hash: Mapped[str] = mapped_column(String(64), index=True)
-    """Hash of the canonical URL: the same story in two feeds has the same."""
+    """Hash of the canonical URL: the same story in two feeds has the same. See stories.py."""
     number: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     url: Mapped[str] = mapped_column(Text)
     title: Mapped[str] = mapped_column(Text)
@@ -122,7 +133,10 @@ class Article(Base):
     first_seen_at: Mapped[datetime.datetime]
     updated_at: Mapped[datetime.datetime]
     available_at: Mapped[datetime.datetime | None]
-    """When it may get a number: now, or its date when that lies ahead; none while it counts as seen."""
+    """When it may get a number: now, or its date when that lies ahead; none while it counts as seen.
+
+    One that has no category waits too, for somebody to map its terms.
+    """
     held_at: Mapped[datetime.datetime | None]
     withdrawn_at: Mapped[datetime.datetime | None]
     pinned_at: Mapped[datetime.datetime | None]
@@ -145,6 +159,15 @@ class ArticleCategory(Base):
     category_id: Mapped[int] = mapped_column(
         ForeignKey("categories.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class ArticleTerm(Base):
+    """The words that its source gives an article: its categories come from them until it has a number."""
+
+    __tablename__ = "article_terms"
+
+    article_id: Mapped[int] = mapped_column(ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True)
+    term_id: Mapped[int] = mapped_column(ForeignKey("terms.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class Counter(Base):

@@ -9,12 +9,13 @@ from newsletter.content.parsed import Candidate, ParsedEntry, ParsedFeed, WebPag
 from newsletter.content.parser import MAX_DOCUMENT
 from newsletter.foundation.errors import FetchError, InvalidError, NewsletterError, ParseError
 from newsletter.foundation.fetch import Fetched
+from newsletter.foundation.targets import read_target
 
 
 class Fetches(Protocol):
     """What is needed of a fetcher."""
 
-    def fetch(self, url: str) -> Fetched:
+    def fetch(self, url: str, *, authorization: tuple[str, str] | None = None) -> Fetched:
         """Fetch `url`; raise FetchError."""
 
 
@@ -62,24 +63,29 @@ def try_source(source: str, fetcher: Fetches, parser: Parses) -> TrialRecord:
     return {"source": source, "ok": True, "error": None, "title": feed.title, "articles": articles}
 
 
-def read_feed(url: str, fetcher: Fetches, parser: Parses) -> tuple[Fetched, ParsedFeed]:
+def read_feed(
+    url: str, fetcher: Fetches, parser: Parses, credentials: tuple[str, str] | None = None
+) -> tuple[str, ParsedFeed]:
     """Fetch and parse the feed at `url`; where that is a web page, the first readable feed that it names.
 
-    Raises FetchError or ParseError.
+    Return the feed's own address, too. `credentials` (user, password) go to the host of `url` only. Raises FetchError
+    or ParseError.
     """
-    found = fetcher.fetch(url)
+    found = fetcher.fetch(url, authorization=credentials)
     try:
-        return found, _parse(found, parser)
+        return found.permanent_url or url, _parse(found, parser)
     except WebPageError:
         content_type, link = found.headers.get("content-type"), found.headers.get("link", "")
         candidates = parser.discover(found.body, found.url, content_type, link)
     if not candidates:
         raise ParseError("This is a web page that names no feed. Enter the address of the feed itself.")
+    origin = read_target(url).origin
     problem: NewsletterError | None = None
     for candidate in candidates[:3]:
         try:
-            found = fetcher.fetch(candidate.url)
-            return found, _parse(found, parser)
+            own = credentials if read_target(candidate.url).origin == origin else None
+            found = fetcher.fetch(candidate.url, authorization=own)
+            return found.permanent_url or candidate.url, _parse(found, parser)
         except (FetchError, ParseError) as failure:
             problem = problem or failure
     raise ParseError(f"This is a web page. The feed it names, {candidates[0].url}, cannot be read: {problem}")

@@ -2,6 +2,7 @@
 
 import logging
 
+from newsletter.content import numbering
 from newsletter.delivery import starting
 from newsletter.digests import alarms, due
 from newsletter.foundation.clock import utc_now
@@ -14,7 +15,13 @@ log = logging.getLogger(__name__)
 
 @queue.task(name=ringing.TICK)
 def tick() -> None:
-    """Start every wave that is due, each in a transaction of its own, so that one that fails holds up no other."""
+    """Number what waited for its date, then start every wave that is due.
+
+    Each in a transaction of its own, so that one that fails holds up no other.
+    """
+    if numbering.anything_waiting(db.session(), utc_now()):
+        with transaction() as session:
+            numbering.number_waiting(session, utc_now())
     for wave in due.due_waves(db.session(), utc_now()):
         try:
             with transaction() as session:

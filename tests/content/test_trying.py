@@ -24,7 +24,7 @@ class Web:
         self.pages = pages
         self.asked: list[str] = []
 
-    def fetch(self, url: str) -> Fetched:
+    def fetch(self, url: str, *, authorization: tuple[str, str] | None = None) -> Fetched:
         self.asked.append(url)
         if url not in self.pages:
             raise FetchError("The server answered 404 (not found).", status=404)
@@ -68,7 +68,7 @@ def test_a_site_leads_to_the_feed_it_names(parser: Parser) -> None:
     web = Web({"https://news.example/": PAGE, "https://news.example/feed": FEED})
     assert try_source("https://news.example/", web, parser)["title"] == "News"
     assert web.asked == ["https://news.example/", "https://news.example/feed"]
-    assert read_feed("https://news.example/", web, parser)[0].url == "https://news.example/feed"
+    assert read_feed("https://news.example/", web, parser)[0] == "https://news.example/feed"
 
 
 def test_a_site_without_a_readable_feed_is_said_to_be_one(parser: Parser) -> None:
