@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from celery import signals
 from flask import Flask
 
 from newsletter.delivery import recovery, workers
@@ -16,7 +17,9 @@ from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.relaying import RelayWatch
 from newsletter.delivery.smtp import Relay
 from newsletter.foundation.clock import utc_now
+from newsletter.foundation.db import db
 from newsletter.foundation.errors import ConflictError
+from newsletter.foundation.queue import ContextTask
 from newsletter.foundation.services import services
 from newsletter.foundation.settings import Settings
 
@@ -101,3 +104,17 @@ def close() -> None:
                 if kept.lock is not None:
                     os.close(kept.lock)
         _kept.clear()
+
+
+@signals.worker_process_init.connect
+def _after_fork(**_: object) -> None:
+    """Leave the parent's database connections to the parent."""
+    flask_app = ContextTask.flask_app
+    if flask_app is not None:
+        with flask_app.app_context():
+            db.engine.dispose(close=False)
+
+
+@signals.worker_process_shutdown.connect
+def _before_exit(**_: object) -> None:
+    close()
