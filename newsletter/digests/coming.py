@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Cadence, Cut
@@ -43,7 +43,7 @@ def coming(session: Session, cadence: Cadence, now: datetime.datetime) -> list[C
             Article.url,
             func.coalesce(Source.title, ""),
             Article.first_seen_at,
-            Article.available_at,
+            case((Article.number.is_(None), Article.available_at)),
             Article.pinned_at,
             Article.held_at,
         )
@@ -79,12 +79,12 @@ def coming(session: Session, cadence: Cadence, now: datetime.datetime) -> list[C
             source=source,
             categories=tuple(names[key]),
             first_seen_at=first_seen_at,
-            waits_until=available_at if available_at is not None and available_at > now else None,
+            waits_until=waits_until if waits_until is not None and waits_until > now else None,
             pinned=pinned_at is not None,
             held=held_at is not None,
             left_out=key in left_out,
         )
-        for key, title, url, source, first_seen_at, available_at, pinned_at, held_at in rows
+        for key, title, url, source, first_seen_at, waits_until, pinned_at, held_at in rows
     ]
 
 
