@@ -1,17 +1,24 @@
 """The sweep for work that nobody was told of, and what is cleared away from time to time."""
 
+import datetime
+from typing import Final
+
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from newsletter.audience import preferences
 from newsletter.audience import upkeep as audience
+from newsletter.content import numbering, sources
 from newsletter.delivery import recovery, workers
 from newsletter.delivery.models import Chunk, ChunkState, Mailing, MailingState
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.queue import queue
 from newsletter.foundation.services import services
-from newsletter.operators import sessions, signin
+from newsletter.operators import alarms, sessions, signin
 from newsletter.tasks import engines, ringing
+
+_SOURCE: Final = "source:"
 
 
 @queue.task(name=ringing.SWEEP)
@@ -49,9 +56,24 @@ def _anything_ready(*, bulk: bool) -> bool:
 
 @queue.task(name=ringing.CLEAN)
 def clean() -> None:
-    """Remove what must not be kept: unconfirmed sign-ups, old counters, ended sessions."""
+    """Remove what must not be kept: unconfirmed sign-ups, old counters, ended sessions. Look after the sources."""
     now = utc_now()
     with transaction() as session:
         audience.remove_old(session, now)
         sessions.forget(session, now)
         signin.forget(session, now)
+    with transaction() as session:
+        numbering.forget_uncategorised(session, now)
+        watch_sources(session, now)
+
+
+def watch_sources(session: Session, now: datetime.datetime) -> None:
+    """Raise an alarm, once for each time that a source fails for days, and end those that are over."""
+    failing = {
+        f"{_SOURCE}{one.source_id}:{one.since:%Y-%m-%dT%H:%MZ}": one for one in sources.failing_for_days(session, now)
+    }
+    for key, trouble in failing.items():
+        alarms.sound(session, key, trouble.sentence, now)
+    for alarm in alarms.standing(session):
+        if alarm.key.startswith(_SOURCE) and alarm.key not in failing:
+            alarms.end(session, alarm.key, now)
