@@ -1,5 +1,6 @@
 """The real command in real processes, on a database of the test's own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -49,7 +50,7 @@ class Installation:
             "HASH_KEY": "h4sh-key-of-the-tests-0123456789abcdefgh",
             "LOG_FORMAT": "text",
         } | self.more
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")}  # noqa: TID251  (the processes are given what we were given)
         root = str(Path(__file__).resolve().parents[2])
         return kept | {f"NEWSLETTER_{name}": value for name, value in given.items()} | {"PYTHONPATH": root}
 
@@ -95,10 +96,8 @@ class Installation:
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kill -9 the process and all its children at once."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait(10)
 
     def logs(self) -> str:
