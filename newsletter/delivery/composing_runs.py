@@ -12,6 +12,7 @@ from newsletter.audience.models import Cadence, Subscriber
 from newsletter.content.models import Article, Category, Source
 from newsletter.delivery.composing import Compose, Due, envelope, facts, suppressed
 from newsletter.delivery.models import Mailing, Reason
+from newsletter.digests import returning
 from newsletter.digests.arranging import Selection
 from newsletter.digests.models import Run
 from newsletter.digests.selection import Selector
@@ -120,6 +121,10 @@ class RunComposer:
                 prepared[row.id] = self._compose(
                     row, reader.address, reader.name, reader.language, reader.timezone, selection, now
                 )
+        # What was never offered has not reached them: the digest after the pause brings it.
+        paused = [row for row in wanted.values() if prepared[row.id] is Reason.PAUSED and row.offered_at is None]
+        if paused:
+            returning.give_back(session, self._run, [(row.subscriber_id, row.after_number) for row in paused])
         for row in rows:
             if row.copy_address is not None:
                 prepared[row.id] = self._copy(row, row.copy_address, now)
