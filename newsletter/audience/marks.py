@@ -114,8 +114,17 @@ class Reading:
         row.mark = start
         return True
 
-    def restore(self, row: Subscription) -> None:
-        """Make an ended subscription active again, from where it or a later one to its category had read up to."""
+    def restore(self, row: Subscription, session: Session) -> None:
+        """Make an ended subscription active again, from where it or a later one to its category had read up to.
+
+        A pending one gives way: a stranger's sign-up must not keep a reader from what is theirs, and its button makes
+        a new one.
+        """
+        pending = self.current(row.category_id)
+        if pending is not None:
+            self.rows.remove(pending)
+            session.delete(pending)
+            session.flush()
         row.mark = self._furthest(row.category_id)
         row.state = SubscriptionState.ACTIVE
         row.ended_at = row.ended_reason = row.ended_by = None

@@ -4,6 +4,7 @@ import datetime
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import column, select, table, update
 from sqlalchemy.orm import Session
@@ -27,7 +28,8 @@ from newsletter.foundation.languages import LANGUAGES, N_
 
 _CATEGORIES = table("categories", column("id"), column("archived_at"))
 """Another room's; looked at only to see what can be chosen."""
-LONGEST_PAUSE = datetime.timedelta(days=366)
+_NOT_OFFERED: Final = N_("Please choose from what is offered.")
+LONGEST_PAUSE: Final = datetime.timedelta(days=366)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def change(
     else:
         left = None
     cadence_ids = set(wish.choices.values()) if wish.choices else set()
+    if set(session.scalars(select(Cadence.id).where(Cadence.id.in_(cadence_ids)))) != cadence_ids:
+        raise InvalidError(_NOT_OFFERED)
     reading = open_reading(session, subscriber_id, now, cadence_ids=cadence_ids, timezone=wish.timezone)
     subscriber = reading.subscriber
     if wish.timezone is not None and wish.timezone != subscriber.timezone:
@@ -211,4 +215,4 @@ def _refuse_unknown(session: Session, category_ids: set[int], cadence_ids: set[i
     )
     cadences = session.scalars(select(Cadence.id).where(Cadence.id.in_(cadence_ids), Cadence.archived_at.is_(None)))
     if set(categories) != category_ids or set(cadences) != cadence_ids:
-        raise InvalidError(N_("Please choose from what is offered."))
+        raise InvalidError(_NOT_OFFERED)

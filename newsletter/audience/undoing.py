@@ -70,11 +70,10 @@ def _take_back(session: Session, reading: Reading, change: Change) -> None:
         if row.begun_by == change.id:
             reading.end(row, EndedReason.CHANGED, None)
     reading.store(session)
-    for row in reading.rows:
-        if row.ended_by == change.id and row.state is SubscriptionState.ENDED:
-            current = reading.current(row.category_id)
-            if current is None:
-                reading.restore(row)
+    choices = reading.choices
+    for row in [row for row in reading.rows if row.ended_by == change.id]:
+        if row.state is SubscriptionState.ENDED and row.category_id not in choices:
+            reading.restore(row, session)
     reading.store(session)
 
 
@@ -82,7 +81,12 @@ def _withdrawn_by(session: Session, change: Change) -> list[Consent]:
     """Return what leaving took back, where that is the last word on its purpose."""
     if change.kind not in (ChangeKind.LEFT, ChangeKind.LEFT_ALL):
         return []
-    lines = session.scalars(select(Consent).where(Consent.subscriber_id == change.subscriber_id).order_by(Consent.id))
+    # Words that were only given since, by a sign-up that waits for its button, are not the last word.
+    lines = session.scalars(
+        select(Consent)
+        .where(Consent.subscriber_id == change.subscriber_id, Consent.act != ConsentAct.GIVEN)
+        .order_by(Consent.id)
+    )
     last = {line.purpose: line for line in lines}
     return [line for line in last.values() if line.act is ConsentAct.WITHDRAWN and line.at == change.created_at]
 
