@@ -44,7 +44,7 @@ def test_a_worker_killed_in_the_middle_loses_nobody_and_doubles_nobody(installat
         eventually(functools.partial(lambda number: len(sink.messages) >= number, enough))
         place.kill(worker)
         worker = place.start("worker")
-    counts = eventually(lambda: finished(place, run["run"]))
+    counts = eventually(lambda: finished(place, run["run"]), every=1.0)
     time.sleep(0.5)  # whatever would still come a second time
     deliveries = counts["deliveries"]
     assert sum(deliveries.values()) == run["readers"]
