@@ -6,6 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from newsletter.content.models import Article
+from newsletter.content.numbering import number_waiting
 from newsletter.content.numbers import lock_counter, take_numbers
 from newsletter.digests.models import Hold, LeftOut
 from newsletter.foundation.db import insert_new
@@ -62,8 +63,9 @@ def release(session: Session, article_id: int, now: datetime.datetime) -> Articl
     if article.held_at is None:
         return article
     article.held_at = None
-    available = article.available_at is not None and article.available_at <= now
-    if article.digested_at is None and available and article.withdrawn_at is None:
+    if article.number is None:
+        number_waiting(session, now)
+    elif article.digested_at is None and article.withdrawn_at is None:
         article.number = take_numbers(session, 1)[0]
     return article
 

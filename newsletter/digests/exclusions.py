@@ -1,15 +1,16 @@
 """What readers have had already through another of their subscriptions: an article is in several categories, and a
-reader may take one of them daily and another weekly, or have changed between them.
+reader may take one of them daily and another weekly, or have changed between them. So is a story that came from several
+sources: each of its articles is in categories of its own (content/numbering.py).
 
 Through one category alone nobody can get an article twice: a subscription never starts below what an earlier one for
-the same category has read (audience/marks.py). So only articles in several categories are looked at, which are few.
+the same category has read (audience/marks.py). So only stories in several categories are looked at, which are few.
 """
 
 from sqlalchemy import CompoundSelect, Select, and_, func, or_, select, union
 from sqlalchemy.orm import aliased
 
 from newsletter.audience.models import Cut, Subscriber, Subscription, SubscriptionState
-from newsletter.content.models import ArticleCategory
+from newsletter.content.models import Article, ArticleCategory
 from newsletter.digests.window import Window
 
 
@@ -28,12 +29,25 @@ def exclusions(window: Window, subscriber_id: int | None = None) -> CompoundSele
 
 def _had(window: Window, subscriber_id: int | None, *, apart: bool) -> Select[int, int]:
     had, other, reads, cut = aliased(Subscription), aliased(ArticleCategory), aliased(Subscription), aliased(Cut)
+    article, told = aliased(Article), aliased(Article)
     shared = (
-        select(window.articles.c.category_id, window.articles.c.number, other.category_id.label("other_id"))
-        .join(
-            other,
-            and_(other.article_id == window.articles.c.article_id, other.category_id != window.articles.c.category_id),
+        select(
+            window.articles.c.category_id,
+            window.articles.c.number,
+            other.category_id.label("other_id"),
+            told.number.label("other_number"),
         )
+        .join(article, article.id == window.articles.c.article_id)
+        # The article itself, and those of the same story that a digest has carried.
+        .join(
+            told,
+            and_(
+                told.canonical_hash == article.canonical_hash,
+                told.number.is_not(None),
+                or_(told.id == article.id, told.digested_at.is_not(None)),
+            ),
+        )
+        .join(other, and_(other.article_id == told.id, other.category_id != window.articles.c.category_id))
         .cte("shared_apart" if apart else "shared")
     )
     furthest = select(Cut.cadence_id, func.max(Cut.number).label("number")).group_by(Cut.cadence_id).subquery()
@@ -53,10 +67,10 @@ def _had(window: Window, subscriber_id: int | None, *, apart: bool) -> Select[in
             Subscriber.paused_at.is_(None),
             shared.c.number > window.read,
             had.state != SubscriptionState.PENDING,
-            had.first_number < shared.c.number,
-            func.coalesce(had.mark, cut.number, 0) >= shared.c.number,
+            had.first_number < shared.c.other_number,
+            func.coalesce(had.mark, cut.number, 0) >= shared.c.other_number,
             # The same, coarser, without looking at the reader: in most runs it leaves nobody.
-            func.coalesce(had.mark, furthest.c.number) >= shared.c.number,
+            func.coalesce(had.mark, furthest.c.number) >= shared.c.other_number,
         )
     )
     if apart:

@@ -47,7 +47,11 @@ class History(RuleBasedStateMachine):
         self.readers = [room.reader(self.cadences[0], self.categories[:2], zone) for zone in ZONES[:READERS]]
         self.received: defaultdict[int, set[int]] = defaultdict(set)
         self.owed: defaultdict[int, dict[int, set[int]]] = defaultdict(dict)
-        """Reader to article to the categories they want it through."""
+        """Reader to story to the categories they want it through."""
+        self.stories: dict[int, int] = {}
+        """Article to the one that told its story first, where that is another."""
+        self.excused: defaultdict[int, set[int]] = defaultdict(set)
+        """Reader to stories that they gave up while a mail with them waited."""
         self.waiting: list[tuple[Run, int, int]] = []
         self.left: dict[int, list[int]] = {}
         self.future: list[int] = []
@@ -77,6 +81,22 @@ class History(RuleBasedStateMachine):
         ids = [self.categories[each] for each in categories]
         article = self.room.article(ids, numbered=False, available_at=ahead, published_at=ahead)
         self.future.append(article.id)
+
+    @rule(data=st.data(), categories=category_sets)
+    def publish_again(self, data: st.DataObject, categories: set[int]) -> None:
+        """Another source brings the story into categories that it is not in yet (content/numbering.py)."""
+        if not self.articles:
+            return
+        known = self.session.get_one(Article, data.draw(st.sampled_from(self.articles)))
+        told = select(Article.id).where(Article.canonical_hash == known.canonical_hash)
+        taken = select(ArticleCategory.category_id).where(ArticleCategory.article_id.in_(told))
+        free = {self.categories[each] for each in categories} - set(self.session.scalars(taken))
+        stopped = told.where(Article.held_at.is_not(None) | Article.withdrawn_at.is_not(None))
+        if free and self.session.scalar(stopped) is None:
+            article = self.room.article(sorted(free), canonical_hash=known.canonical_hash)
+            self.stories[article.id] = self.story(known.id)
+            self.articles.append(article.id)
+            self.owe(article.id)
 
     @rule(data=st.data())
     def hold(self, data: st.DataObject) -> None:
@@ -201,8 +221,9 @@ class History(RuleBasedStateMachine):
         )
         for reader in self.readers:
             wanted = article_categories & self.active(reader)
-            if wanted and article_id not in self.received[reader]:
-                self.owed[reader][article_id] = wanted
+            story = self.story(article_id)
+            if wanted and story not in self.received[reader] | self.excused[reader]:
+                self.owed[reader].setdefault(story, set()).update(wanted)
 
     def send(self, runs: list[Run], at_once: bool) -> None:
         for run in runs:
@@ -218,27 +239,32 @@ class History(RuleBasedStateMachine):
 
     def deliver(self, run: Run, reader: int, after: int) -> bool:
         selection = self.room.selector(run).select(self.session, [(reader, after)])[reader]
-        got = [article for section in selection.sections for article in section.article_ids]
+        got = [self.story(article) for section in selection.sections for article in section.article_ids]
         twice = self.received[reader] & set(got)
         assert not twice
         assert len(set(got)) == len(got)
         self.received[reader] |= set(got)
-        for article in got:
-            self.owed[reader].pop(article, None)
+        for story in got:
+            self.owed[reader].pop(story, None)
         return bool(got)
 
     def dropped(self, reader: int) -> None:
         """Whoever gives a category up gives up what it had for them."""
         still = self.active(reader)
         mail_waits = any(waiting == reader for _, waiting, _ in self.waiting)
-        for article, wanted in list(self.owed[reader].items()):
+        for story, wanted in list(self.owed[reader].items()):
             # Mail that waits counted for all of the article's categories when it was planned.
             if not wanted & still or (mail_waits and wanted - still):
-                del self.owed[reader][article]
+                del self.owed[reader][story]
+                if mail_waits:
+                    self.excused[reader].add(story)
 
     def forget(self, article_id: int) -> None:
         for owed in self.owed.values():
-            owed.pop(article_id, None)
+            owed.pop(self.story(article_id), None)
+
+    def story(self, article_id: int) -> int:
+        return self.stories.get(article_id, article_id)
 
     def let_go(self, article_id: int) -> None:
         before = self.session.get_one(Article, article_id).number
