@@ -12,6 +12,7 @@ from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
 
 from newsletter.cli import (
+    adopting,
     affiliates,
     categories,
     deliveries,
@@ -41,6 +42,7 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     runs.group,
     deliveries.group,
     seed.seed,
+    adopting.adopt,
     flask_migrate.cli.db,
 )
 
