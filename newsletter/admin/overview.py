@@ -1,22 +1,27 @@
 """The first page: is everything all right, what goes out next, what needs me?"""
 
-from flask import Response, g, render_template
+from flask import Response, current_app, g, render_template
+from sqlalchemy.orm import Session
 
 from newsletter.admin import words
-from newsletter.admin.frame import go, pages, publication, say
+from newsletter.admin.frame import go, pages, say
 from newsletter.audience import cadences
+from newsletter.content import categories, sources
+from newsletter.content.pacing import State
 from newsletter.delivery import manual, reports, workers
 from newsletter.digests import forecast
 from newsletter.foundation.db import db, transaction
 from newsletter.operators import alarms
 
 _RUNS = 5
+_TROUBLE = frozenset({State.FAILING, State.GONE})
 
 
 @pages.get("/")
 def overview() -> str:
     """Show alarms, what is in trouble, the coming digests and the last runs."""
     session = db.session()
+    found = sources.listed(session, g.now)
     return render_template(
         "admin/overview.html",
         section="overview",
@@ -27,8 +32,20 @@ def overview() -> str:
         coming=[(one, forecast.forecast(session, one, g.now)) for one in cadences.listed(session)],
         runs=reports.recent_runs(session, limit=_RUNS),
         pace=words.pace,
-        home=publication().timezone,
+        sources=[one for one in found if one.health.state in _TROUBLE],
+        unanswered=[one for one in found if one.unanswered],
+        unmapped=sum(one.unmapped for one in found),
+        setup=_setup(session, has_sources=bool(found)),
     )
+
+
+def _setup(session: Session, *, has_sources: bool) -> list[tuple[str, str]]:
+    """Return the first steps that are still to do, each with the page where it is done, in their order."""
+    steps = [
+        (not categories.listed(session), "Add the categories that readers can ask for", "admin.categories"),
+        (not has_sources, "Add a source of articles", "admin.sources"),
+    ]
+    return [(text, current_app.url_for(page)) for missing, text, page in steps if missing]
 
 
 @pages.post("/alarms/<int:alarm_id>/seen")

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.audience import cadences
 from newsletter.cli import report
-from newsletter.content import categories
+from newsletter.content import categories, sources
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.errors import NotFoundError, SettingsError
@@ -117,7 +117,8 @@ def _next_steps(session: Session) -> list[str]:
     steps = []
     if not categories.listed(session):
         steps.append("Add categories:            newsletter categories add Business")
-    steps.append("Add feeds:                 newsletter sources add https://example.org/feed")
+    if not sources.listed(session, utc_now()):
+        steps.append("Add feeds:                 newsletter sources add https://example.org/feed")
     if not accounts.everyone(session):
         steps.append("Add an operator:           newsletter operators add LOGIN")
     problems = identity.problems(identity.load(session))

@@ -264,13 +264,14 @@ def test_a_cadence_is_changed_and_what_was_typed_is_kept_when_it_is_wrong(ada: B
     assert (cadence.name, cadence.weekdays, cadence.hour, cadence.minute) == ("Every morning", "13", 6, 45)
     assert (cadence.subject_text, cadence.copies[1]) == ("Good morning", "editor@gazette.example")
     assert cadence.utm == {"utm_source": "newsletter"}
-    for wrong in (
+    mistakes: list[dict[str, str | list[str]]] = [
         {"time": "late"},
         {"alarm_minutes": "many"},
         {"weekdays": []},
         {"subject_text": ""},
-        {"copies": "no one"},
-    ):
+        {"copies": "nobody"},
+    ]
+    for mistake in mistakes:
         answer = ada.press("/admin/digests/1/settings", **(right | mistake | {"name": "Typed"}))
         assert answer.status_code == 422, mistake
         assert 'value="Typed"' in answer.get_data(as_text=True)
