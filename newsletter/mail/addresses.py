@@ -33,7 +33,8 @@ def address(text: str) -> Address:
         domain = domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode()
     except idna.IDNAError:
         domain = ""
-    unprintable = any(not sign.isprintable() or sign.isspace() for sign in local)
-    if unprintable or not (_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)) or len(local.encode()) > 64:
+    # Beyond ASCII the pattern is no judge of what can be seen.
+    unseen = not local.isascii() and any(not sign.isprintable() or sign.isspace() for sign in local)
+    if unseen or not (_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)) or len(local.encode()) > 64:
         raise RenderError("This is not an e-mail address that mail can be sent to.")
     return Address(f"{local}@{domain}", not local.isascii())

@@ -7,6 +7,7 @@ however many different sets of categories there are.
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from markupsafe import escape
@@ -47,11 +48,8 @@ class _Piece(NamedTuple):
 
     html: Fragment
     text: Fragment
-
-    @property
-    def size(self) -> int:
-        """Encoded bytes."""
-        return len(self.html.wire) + len(self.text.wire)
+    size: int
+    """Encoded bytes of both: every mail asks for them again."""
 
 
 class DigestComposer:
@@ -127,11 +125,11 @@ class DigestComposer:
             "preferences": own_url(links.preferences),
             "leave": own_url(links.leave),
         }
-        html = {slot: [Fragment.of(str(escape(value)))] for slot, value in own.items()}
         text = {slot: [Fragment.of(value)] for slot, value in own.items()}
+        html = {slot: [_as_html(fragment) for fragment in fragments] for slot, fragments in text.items()}
         contents = self._inside([(s.category, s.article_ids, s.more) for s in chosen])
-        personal = [*html.values(), *text.values(), *contents]
-        room = ROOM - self._page.size - self._plain.size - sum(map(size, personal))
+        personal = size(chain(*html.values(), *text.values(), *contents))
+        room = ROOM - self._page.size - self._plain.size - personal
         sections, rest = fit(chosen, self, room)
         if rest or any(len(kept.articles) < len(s.article_ids) for kept, s in zip(sections, chosen, strict=False)):
             contents = self._inside([(s.category, [article for article, _ in s.articles], s.more) for s in sections])
@@ -218,7 +216,7 @@ class DigestComposer:
     def _make(self, key: tuple[str, object, object], **values: object) -> _Piece:
         html = Fragment.of(self._paper.part(f"digest/{key[0]}.html", **values))
         text = Fragment.of(self._paper.plain(f"digest/{key[0]}.txt", **values))
-        piece = self._pieces[key] = _Piece(html, text)
+        piece = self._pieces[key] = _Piece(html, text, size((html, text)))
         return piece
 
     # The words that differ from reader to reader.
@@ -265,6 +263,12 @@ class DigestComposer:
     def _links(self, reader: ReaderPart) -> PersonalLinks:
         """Return the reader's links, or in a test or copy such as concern nobody, whatever was passed."""
         return reader.links if self._frame.marking is Marking.NONE else PersonalLinks.inert(self._facts.site_url)
+
+
+def _as_html(plain: Fragment) -> Fragment:
+    """Return the same words escaped; most, above all links, are the same in both parts and encoded once."""
+    escaped = str(escape(plain.words))
+    return plain if escaped == plain.words else Fragment.of(escaped)
 
 
 # Babel takes longer for these few words than all the rest of a message takes.

@@ -11,7 +11,7 @@ from typing import Protocol
 from newsletter.mail.shapes import Section
 
 
-class Form(enum.Enum):
+class Form(enum.StrEnum):
     """How an article is shown."""
 
     LEAD = "lead"
@@ -46,6 +46,8 @@ def fit(sections: Sequence[Section], sizes: Sizes, room: int) -> tuple[list[Fitt
     ]
     excess = sum(_size(s, articles, sizes) for s, articles in zip(sections, forms, strict=True)) - room
     for articles in reversed(forms):
+        if excess <= 0:
+            break
         for number in range(len(articles) - 1, -1, -1):
             article, form = articles[number]
             if excess > 0 and form is Form.FULL:

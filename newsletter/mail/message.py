@@ -33,7 +33,7 @@ def build(fields: Sequence[Field], text: Iterable[Fragment], html: Iterable[Frag
     fields = (*fields, *FIXED)
     head = b"".join([field.line for field in fields])
     body = b"".join(
-        [_TEXT, *(part.wire for part in text), _HTML, *(part.wire for part in html), _END],
+        [_TEXT, *[part.wire for part in text], _HTML, *[part.wire for part in html], _END],
     )
     _check(head, [field.name for field in fields], len(body))
     return head + b"\r\n" + body
