@@ -219,9 +219,7 @@ def listed(session: Session, now: datetime.datetime) -> list[SourceView]:
             select(Term.source_id, func.count())
             .where(Term.category_id.is_(None), Term.ignored_at.is_(None))
             .group_by(Term.source_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     unanswered = _unanswered(session, sources)
     return [_view(source, now, unanswered, undecided) for source in sources]
