@@ -36,11 +36,14 @@ ZONES = ("Europe/Berlin", "Asia/Tokyo")
 PACES = (DAILY, WEEKLY)
 CATEGORIES = (1, 2, 3)
 SECOND = datetime.timedelta(seconds=1)
+Digests = list[tuple[int, str]]
 _readers = itertools.count()
 
 some_categories = st.lists(st.sampled_from(CATEGORIES), min_size=1, unique=True)
 some_choices = st.dictionaries(st.sampled_from(CATEGORIES), st.sampled_from(PACES))
 some_zone = st.sampled_from(ZONES)
+some_digests = st.lists(st.sampled_from([(pace, zone) for pace in PACES for zone in ZONES]), unique=True)
+"""What goes out between two acts, after articles came."""
 
 
 @dataclass
@@ -116,8 +119,9 @@ class Histories(RuleBasedStateMachine):
 
     # What readers do
 
-    @rule(categories=some_categories, cadence=st.sampled_from(PACES), zone=some_zone)
-    def sign_up(self, categories: list[int], cadence: int, zone: str) -> None:
+    @rule(categories=some_categories, cadence=st.sampled_from(PACES), zone=some_zone, digests=some_digests)
+    def sign_up(self, categories: list[int], cadence: int, zone: str, digests: Digests) -> None:
+        self.live(digests)
         self.now += 9 * HOUR
         before = len(self.room.asked(self.address))
         id_ = self.room.request(self.address, self.now, categories=categories, cadence=cadence, timezone=zone)
@@ -137,8 +141,9 @@ class Histories(RuleBasedStateMachine):
             self.reader = asked[-1].subscriber_id
 
     @precondition(lambda self: self.asked)
-    @rule(data=st.data())
-    def press_the_button(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), digests=some_digests)
+    def press_the_button(self, data: st.DataObject, digests: Digests) -> None:
+        self.live(digests)
         mail = data.draw(st.sampled_from(self.asked))
         view = self.room.confirm(mail.id, self.now)
         if mail.state == "confirmed":
@@ -183,8 +188,9 @@ class Histories(RuleBasedStateMachine):
         self.suppressed = self.refused = False
 
     @precondition(lambda self: self.reader)
-    @rule(cadence=st.sampled_from((None, *PACES)))
-    def leave(self, cadence: int | None) -> None:
+    @rule(cadence=st.sampled_from((None, *PACES)), digests=some_digests)
+    def leave(self, cadence: int | None, digests: Digests) -> None:
+        self.live(digests)
         assert self.reader
         self.now += SECOND
         with transaction() as session:
@@ -208,8 +214,9 @@ class Histories(RuleBasedStateMachine):
             self.consent = False
 
     @precondition(lambda self: self.reader)
-    @rule(choices=some_choices, zone=some_zone)
-    def choose(self, choices: dict[int, int], zone: str) -> None:
+    @rule(choices=some_choices, zone=some_zone, digests=some_digests)
+    def choose(self, choices: dict[int, int], zone: str, digests: Digests) -> None:
+        self.live(digests)
         assert self.reader
         self.now += SECOND
         wish = Wish(choices=choices, timezone=zone)
@@ -238,16 +245,18 @@ class Histories(RuleBasedStateMachine):
                 self.begin(category, cadence, change)
 
     @precondition(lambda self: self.reader)
-    @rule(zone=some_zone)
-    def move(self, zone: str) -> None:
+    @rule(zone=some_zone, digests=some_digests)
+    def move(self, zone: str, digests: Digests) -> None:
+        self.live(digests)
         assert self.reader
         with transaction() as session:
             preferences.change(session, self.reader, Wish(timezone=zone), self.now, SOURCE)
         self.zone = zone
 
     @precondition(lambda self: self.reader)
-    @rule(days=st.sampled_from((None, 1, 30)))
-    def pause(self, days: int | None) -> None:
+    @rule(days=st.sampled_from((None, 1, 30)), digests=some_digests)
+    def pause(self, days: int | None, digests: Digests) -> None:
+        self.live(digests)
         assert self.reader
         until = None if days is None else self.now + days * DAY
         with transaction() as session:
@@ -258,16 +267,18 @@ class Histories(RuleBasedStateMachine):
         self.paused = True
 
     @precondition(lambda self: self.paused)
-    @rule()
-    def resume(self) -> None:
+    @rule(digests=some_digests)
+    def resume(self, digests: Digests) -> None:
+        self.live(digests)
         assert self.reader
         with transaction() as session:
             preferences.resume(session, self.reader, self.now)
         self.paused = False
 
     @precondition(lambda self: self.done)
-    @rule(data=st.data())
-    def undo(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), digests=some_digests)
+    def undo(self, data: st.DataObject, digests: Digests) -> None:
+        self.live(digests)
         done = data.draw(st.sampled_from(self.done))
         allowed = done.undone or (
             not self.suppressed and self.now <= done.at + 7 * DAY and (done.pause or self.consent or done.withdrew)
@@ -303,15 +314,6 @@ class Histories(RuleBasedStateMachine):
     def wait(self, hours: int) -> None:
         self.now += hours * HOUR
 
-    @rule()
-    def publish(self) -> None:
-        for category in CATEGORIES:
-            self.number += 1
-            self.articles[category].append(self.number)
-            for owed in (self.owed, *(done.owed for done in self.done)):
-                if category in owed:
-                    owed[category].add(self.number)
-
     @precondition(lambda self: self.paused)
     @rule()
     def pauses_end(self) -> None:
@@ -321,14 +323,17 @@ class Histories(RuleBasedStateMachine):
         if self.reader in due:
             self.paused = False
 
-    @rule(cadence=st.sampled_from(PACES), zone=some_zone)
-    def digest_somewhere(self, cadence: int, zone: str) -> None:
-        self.digest(cadence, zone)
-
-    @precondition(lambda self: self.current)
-    @rule(data=st.data())
-    def digest_of_the_reader(self, data: st.DataObject) -> None:
-        self.digest(data.draw(st.sampled_from(sorted(set(self.choices.values())))), self.zone)
+    @rule(digests=some_digests)
+    def live(self, digests: Digests) -> None:
+        """An article comes in every category, then these digests go out."""
+        for category in CATEGORIES:
+            self.number += 1
+            self.articles[category].append(self.number)
+            for owed in (self.owed, *(done.owed for done in self.done)):
+                if category in owed:
+                    owed[category].add(self.number)
+        for cadence, zone in digests:
+            self.digest(cadence, zone)
 
     def digest(self, cadence: int, zone: str) -> None:
         self.number += 1
