@@ -1,0 +1,67 @@
+"""The tables of docs/operations.md, and the example of an .env, against the code that they describe."""
+
+import re
+
+import pytest
+from flask import Flask
+
+from newsletter.delivery.models import DeliveryState, Reason
+from newsletter.foundation.settings import PREFIX, Settings, load
+from tests.docs.pages import DEPLOY, PAGES, ROOT, name, read
+
+OPERATIONS = read(ROOT / "docs/operations.md")
+FIELDS = {f"{PREFIX}{field.upper()}": info for field, info in Settings.model_fields.items()}
+
+
+def _section(heading: str) -> str:
+    found = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", OPERATIONS, re.MULTILINE | re.DOTALL)
+    assert found, heading
+    return found[1]
+
+
+DEFAULTS = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", _section("Settings"), re.MULTILINE))
+
+
+def test_the_table_holds_every_setting_and_no_other() -> None:
+    assert sorted(DEFAULTS) == sorted(FIELDS)
+
+
+@pytest.mark.parametrize("setting", FIELDS)
+def test_the_table_tells_the_default(setting: str) -> None:
+    default = FIELDS[setting].default
+    if default in ("", ()) or not str(default).strip("*"):
+        assert not DEFAULTS[setting].startswith("`")  # words: where it comes from, or that it is needed
+    else:
+        assert DEFAULTS[setting] == f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def test_no_page_names_a_setting_that_is_none() -> None:
+    for page in (*PAGES, *DEPLOY):
+        assert set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", read(page))) <= set(FIELDS), name(page)
+
+
+def test_the_example_names_every_setting_and_holds_together() -> None:
+    lines = re.findall(rf"^#?({PREFIX}\w+)=(.*)$", read(ROOT / "deploy/env.example"), re.MULTILINE)
+    assert sorted(name for name, _ in lines) == sorted(FIELDS)
+    values = {name.removeprefix(PREFIX).lower(): value for name, value in lines}
+    empty = {name for name in ("secret_keys", "link_keys", "data_keys", "hash_key") if not values[name]}
+    assert len(empty) == 4, "an example holds no key that somebody could keep"
+    filled = load(_env_file=None, **values | {key: f"{key[:2]}-0123456789-ABCDEFGHIJKLMNOPQRSTUVW" for key in empty})
+    assert filled.mode == "production"
+    assert filled.database_url.startswith("postgresql+psycopg://")
+
+
+def test_every_state_and_reason_is_explained() -> None:
+    text = _section("Delivery states")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [state.value for state in _in_order()]
+    assert {reason.value for reason in Reason} <= set(re.findall(r"`(\w+)`", text))
+
+
+def test_endpoints_that_are_named_exist(app: Flask) -> None:
+    rules = {rule.rule for rule in app.url_map.iter_rules()}
+    assert set(re.findall(r"`(?:GET )?(/[\w/]+)`", OPERATIONS)) & rules >= {"/health/live", "/health/ready", "/admin/"}
+
+
+def _in_order() -> list[DeliveryState]:
+    first = [DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.ACCEPTED, DeliveryState.DEFERRED]
+    return [*first, *(state for state in DeliveryState if state not in first)]
