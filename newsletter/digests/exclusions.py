@@ -49,6 +49,7 @@ def _had(window: Window, subscriber_id: int | None, *, apart: bool) -> Select[in
         )
         .join(other, and_(other.article_id == told.id, other.category_id != window.articles.c.category_id))
         .cte("shared_apart" if apart else "shared")
+        .prefix_with("MATERIALIZED")  # few rows: gathered first, and only then looked up among the readers
     )
     furthest = select(Cut.cadence_id, func.max(Cut.number).label("number")).group_by(Cut.cadence_id).subquery()
     statement = (
