@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from pydantic import SecretStr
 
-from newsletter.foundation.errors import TokenError
+from newsletter.foundation.errors import SettingsError, TokenError
 
 _MAC = 16
 
@@ -35,6 +35,11 @@ class Links:
     """Makes and reads the links of one publication."""
 
     def __init__(self, public_url: str, keys: Sequence[SecretStr]) -> None:
+        """Raise SettingsError when two keys share their id: the newer would silently end the older one's links."""
+        if len({_key_id(key) for key in keys}) < len(keys):
+            raise SettingsError(
+                "NEWSLETTER_LINK_KEYS holds a key twice, or two that links cannot tell apart. Make the new one again."
+            )
         self.public_url = public_url
         self._rings = {
             link: {

@@ -1,0 +1,71 @@
+"""Links in mails: they outlive keys, and are believed only where they were meant for."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from newsletter.foundation import links
+from newsletter.foundation.errors import SettingsError, TokenError
+from newsletter.foundation.links import Link, Links
+
+OLD, NEW = SecretStr("an-old-key-0123456789-abcdefghijklmn"), SecretStr("a-new-key-9876543210-nmlkjihgfedcba")
+IDS = st.lists(st.integers(0, 2**63 - 1), max_size=4)
+
+
+def made(*keys: SecretStr) -> Links:
+    return Links("https://news.example.org", keys)
+
+
+@given(st.sampled_from(Link), IDS)
+def test_what_was_made_is_read(link: Link, ids: list[int]) -> None:
+    assert made(OLD).read(link, made(OLD).token(link, *ids)) == tuple(ids)
+
+
+@given(IDS)
+def test_old_links_work_after_a_rotation_and_new_ones_need_the_new_key(ids: list[int]) -> None:
+    before, after = made(OLD).token(Link.LEAVE, *ids), made(OLD, NEW).token(Link.LEAVE, *ids)
+    assert made(OLD, NEW).read(Link.LEAVE, before) == made(NEW).read(Link.LEAVE, after) == tuple(ids)
+    with pytest.raises(TokenError):
+        made(NEW).read(Link.LEAVE, before)
+
+
+@given(IDS, st.data())
+def test_a_link_is_refused_for_another_purpose_and_with_any_sign_changed(ids: list[int], data: st.DataObject) -> None:
+    token = made(OLD).token(Link.PREFERENCES, *ids)
+    with pytest.raises(TokenError):
+        made(OLD).read(Link.LEAVE, token)
+    # The last sign may hold bits that stand for nothing.
+    place = data.draw(st.integers(0, len(token) - 2))
+    sign = data.draw(st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
+    if sign != token[place]:
+        with pytest.raises(TokenError):
+            made(OLD).read(Link.PREFERENCES, token[:place] + sign + token[place + 1 :])
+
+
+@given(st.text(max_size=60))
+def test_anything_else_is_refused_in_our_own_words(text: str) -> None:
+    for read in (lambda: made(OLD).read(Link.LEAVE, text), lambda: made(OLD).read_return_path(text)):
+        with pytest.raises(TokenError):
+            read()
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_a_return_path_survives_servers_that_change_its_case(delivery: int) -> None:
+    local, _, domain = made(OLD).return_path(delivery, "bounces.example.org").partition("@")
+    assert (local, domain) == (local.lower(), "bounces.example.org")
+    assert len(local) <= 64
+    assert made(NEW, OLD).read_return_path(local.upper()) == delivery
+
+
+def test_two_keys_that_links_cannot_tell_apart_are_refused() -> None:
+    twin = next(
+        key
+        for number in itertools.count()
+        if links._key_id(key := SecretStr(f"twin-{number:06}-0123456789-abcdefghijklm")) == links._key_id(OLD)
+    )
+    for ring in ((OLD, twin), (OLD, OLD)):
+        with pytest.raises(SettingsError, match="LINK_KEYS"):
+            made(*ring)
