@@ -9,7 +9,7 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
 )
 DEPLOY = sorted(path for path in (ROOT / "deploy").iterdir() if path.is_file())
-_INLINE = re.compile(r"`([^`\n]+)`")
+_INLINE = re.compile(r"`([^`]+)`")
 
 
 def read(path: Path) -> str:
@@ -24,14 +24,16 @@ def name(path: Path) -> str:
 
 def code(text: str) -> Iterator[str]:
     """Give the lines of code blocks, without their comments, and what stands in backticks."""
-    fenced = False
+    fenced, prose = False, []
     for line in text.splitlines():
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif fenced or line.startswith("    "):
             yield re.sub(r"\s+#\s.*", "", line).strip()
         else:
-            yield from _INLINE.findall(line)
+            prose.append(line)
+    for words in _INLINE.findall("\n".join(prose)):
+        yield " ".join(words.split())
 
 
 def commands(lines: Iterator[str] | list[str], program: str) -> Iterator[list[str]]:

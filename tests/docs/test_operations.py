@@ -1,12 +1,15 @@
 """The tables of docs/operations.md, and the example of an .env, against the code that they describe."""
 
 import re
+from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import create_engine, text
 
 from newsletter.delivery.models import DeliveryState, Reason
 from newsletter.foundation.settings import PREFIX, Settings, load
+from tests.conftest import Databases
 from tests.docs.pages import DEPLOY, PAGES, ROOT, name, read
 
 OPERATIONS = read(ROOT / "docs/operations.md")
@@ -52,14 +55,30 @@ def test_the_example_names_every_setting_and_holds_together() -> None:
 
 
 def test_every_state_and_reason_is_explained() -> None:
-    text = _section("Delivery states")
-    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [state.value for state in _in_order()]
-    assert {reason.value for reason in Reason} <= set(re.findall(r"`(\w+)`", text))
+    states = _section("Delivery states")
+    assert re.findall(r"^\| `(\w+)` \|", states, re.MULTILINE) == [state.value for state in _in_order()]
+    assert {reason.value for reason in Reason} <= set(re.findall(r"`(\w+)`", states))
 
 
 def test_endpoints_that_are_named_exist(app: Flask) -> None:
     rules = {rule.rule for rule in app.url_map.iter_rules()}
     assert set(re.findall(r"`(?:GET )?(/[\w/]+)`", OPERATIONS)) & rules >= {"/health/live", "/health/ready", "/admin/"}
+
+
+@pytest.mark.postgres
+def test_the_statement_for_restores_puts_ids_out_of_reach(tmp_path: Path, postgres_databases: Databases) -> None:
+    block = re.search(
+        r"^ +SELECT setval\(.*?;$", _section("Backups, and what a restore does"), re.MULTILINE | re.DOTALL
+    )
+    assert block
+    with postgres_databases.fresh() as url:
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("SELECT nextval('subscribers_id_seq')"))
+            connection.execute(text(block[0]))
+            assert connection.scalar(text("SELECT nextval('subscribers_id_seq')")) == 1_000_002
+            assert connection.scalar(text("SELECT nextval('changes_id_seq')")) == 1
+        engine.dispose()
 
 
 def _in_order() -> list[DeliveryState]:
