@@ -1,0 +1,56 @@
+"""How things are measured: by turns, so that a slow minute of the machine hits all alike, and as medians."""
+
+import os
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured."""
+
+    rounds: int
+    """Turns that each measure gets."""
+    seconds: float
+    """Length of a turn, where a turn is a time."""
+    readers: int
+    """Of a digest, where a turn is a digest."""
+    many: int
+    """Readers where memory is compared with that of a few."""
+
+
+FULL: Final = Effort(rounds=3, seconds=3.0, readers=20_000, many=100_000)
+QUICK: Final = Effort(rounds=1, seconds=1.0, readers=2_000, many=5_000)
+
+
+def by_turns(rounds: int, *measures: Callable[[], T]) -> list[list[T]]:
+    """Take each measure once, then each again, `rounds` times; return the results of each."""
+    taken: list[list[T]] = [[] for _ in measures]
+    for _ in range(rounds):
+        for results, measure in zip(taken, measures, strict=True):
+            results.append(measure())
+    return taken
+
+
+def medians(rounds: int, *measures: Callable[[], float]) -> Sequence[float]:
+    """Return the median of each measure, taken by turns."""
+    return [statistics.median(results) for results in by_turns(rounds, *measures)]
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, all its threads together (proc(5), fields 14 and 15)."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_megabytes(pid: int) -> float:
+    """Return the most memory that a process has held resident (proc(5), VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise ProcessLookupError(f"process {pid} has ended")
