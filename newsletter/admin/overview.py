@@ -3,13 +3,11 @@
 from flask import Response, current_app, g, render_template
 from sqlalchemy.orm import Session
 
-from newsletter.admin import words
+from newsletter.admin import forecasts, words
 from newsletter.admin.frame import go, pages, say
-from newsletter.audience import cadences
 from newsletter.content import categories, sources
 from newsletter.content.pacing import State
 from newsletter.delivery import manual, reports, workers
-from newsletter.digests import forecast
 from newsletter.foundation.db import db, transaction
 from newsletter.operators import alarms
 
@@ -29,7 +27,7 @@ def overview() -> str:
         problems=manual.problems(session),
         workers=workers.at_work(session, g.now),
         relay=reports.relay_state(session),
-        coming=[(one, forecast.forecast(session, one, g.now)) for one in cadences.listed(session)],
+        coming=forecasts.lately(session, g.now),
         runs=reports.recent_runs(session, limit=_RUNS),
         pace=words.pace,
         sources=[one for one in found if one.health.state in _TROUBLE],

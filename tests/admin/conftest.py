@@ -12,26 +12,23 @@ from tests.admin.browsing import Browser, Client
 from tests.conftest import NOW
 
 PASSWORD = "four plain words together"
+IDENTITY = identity.Identity(
+    name="The Gazette",
+    site_url="https://gazette.example",
+    postal_address="Gazette Ltd, 1 Example Street",
+    contact_address="editor@gazette.example",
+    privacy_url="https://gazette.example/privacy",
+    digest_from="news@gazette.example",
+    confirmation_from="confirm@gazette.example",
+    timezone="Europe/Berlin",
+)
 
 
 @pytest.fixture
 def place(app: Flask) -> Flask:
     """The application with a complete publication, the usual cadences and one operator, `ada`."""
     with transaction() as session:
-        identity.create(
-            session,
-            identity.Identity(
-                name="The Gazette",
-                site_url="https://gazette.example",
-                postal_address="Gazette Ltd, 1 Example Street",
-                contact_address="editor@gazette.example",
-                privacy_url="https://gazette.example/privacy",
-                digest_from="news@gazette.example",
-                confirmation_from="confirm@gazette.example",
-                timezone="Europe/Berlin",
-            ),
-            NOW,
-        )
+        identity.create(session, IDENTITY, NOW)
         cadences.ensure_defaults(session)
         accounts.add(session, "ada", PASSWORD, NOW)
     app.testing = True  # an error of ours is the test's, not a page

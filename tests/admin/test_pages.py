@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from newsletter.admin import words
+from newsletter.admin.forecasts import KEPT
 from newsletter.audience import cadences
 from newsletter.audience.models import Subscriber
 from newsletter.cli.seed import add_articles, add_readers
@@ -83,6 +84,27 @@ def test_the_overview_says_what_is_wrong_and_what_needs_somebody(busy: Flask, ad
         alarm = alarms.standing(session)[0].id
     ada.press(f"/admin/alarms/{alarm}/seen")
     assert "is late" not in ada.open("/admin/")
+
+
+def test_the_overview_counts_anew_after_a_minute_or_a_run(busy: Flask, ada: Browser) -> None:
+    figures = re.compile(r'<td class="number">(\d+)</td><td class="number">(\d+)</td>')
+    first = figures.search(ada.open("/admin/"))
+    assert first
+    with transaction() as session:
+        add_articles(session, 2, 3, utc_now())
+    kept = figures.search(ada.open("/admin/"))
+    assert kept
+    assert kept[2] == first[2] == "6"
+    kept_forecasts = busy.extensions["newsletter.forecasts"]
+    for cadence, (state, at, counted) in list(kept_forecasts.items()):
+        kept_forecasts[cadence] = (state, at - KEPT, counted)
+    later = figures.search(ada.open("/admin/"))
+    assert later
+    assert later[2] == "8"
+    ada.press("/admin/digests/1/send", key=key_on(ada.open("/admin/digests/1")))
+    after = figures.search(ada.open("/admin/"))
+    assert after
+    assert (after[1], after[2]) == ("0", "0")
 
 
 def test_an_incomplete_publication_is_named_and_sends_nothing(busy: Flask, ada: Browser) -> None:

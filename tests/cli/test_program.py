@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>News</title><link>https://gazette.example/</link>
 <item><guid>1</guid><title>Ünïted</title><link>https://gazette.example/1</link><category>World</category></item>
 </channel></rss>"""
@@ -94,8 +92,7 @@ def test_sources_can_be_tried_with_neither_settings_nor_database(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.xml", "good.xml"]
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("digests", "--help"), ("deliveries", "settle", "--help")])
-def test_help_needs_no_settings(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    result = newsletter(tmp_path, *arguments)
+def test_help_needs_no_settings(tmp_path: Path) -> None:
+    result = newsletter(tmp_path, "deliveries", "settle", "--help")
     assert result.returncode == 0
-    assert "Usage: newsletter" in result.stdout
+    assert "Usage: newsletter deliveries settle" in result.stdout
