@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         count = settings.trusted_proxies
         # Flask's documented way to wrap the application, which the types call an assignment to a method.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # addresses lie in it
     pages.install(app.jinja_env)
     database.db.init_app(app)
     Migrate(app, database.db, directory=str(resources.folder("migrations")), compare_type=True)

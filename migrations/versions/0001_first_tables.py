@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("archived_at", UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_affiliates")),
         sa.UniqueConstraint("slug", name=op.f("uq_affiliates_slug")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "alarms",
@@ -33,6 +34,7 @@ def upgrade() -> None:
         sa.Column("ended_at", UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alarms")),
         sa.UniqueConstraint("key", name=op.f("uq_alarms_key")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "cadences",
@@ -52,6 +54,7 @@ def upgrade() -> None:
         sa.Column("archived_at", UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cadences")),
         sa.UniqueConstraint("slug", name=op.f("uq_cadences_slug")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "categories",
@@ -64,6 +67,7 @@ def upgrade() -> None:
         sa.Column("archived_at", UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_categories")),
         sa.UniqueConstraint("slug", name=op.f("uq_categories_slug")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "consent_texts",
@@ -76,18 +80,21 @@ def upgrade() -> None:
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_texts")),
         sa.UniqueConstraint("purpose", "language", "sha256", name=op.f("uq_consent_texts_purpose_language_sha256")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "counters",
         sa.Column("name", sa.String(length=20), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "hosts",
         sa.Column("host", sa.String(length=300), nullable=False),
         sa.Column("free_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("host", name=op.f("pk_hosts")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "mail_caps",
@@ -96,6 +103,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=24), nullable=False),
         sa.Column("sent_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mail_caps")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_mail_caps_key", "mail_caps", ["key_hash", "sent_at"], unique=False)
     op.create_index(op.f("ix_mail_caps_sent_at"), "mail_caps", ["sent_at"], unique=False)
@@ -108,6 +116,7 @@ def upgrade() -> None:
         sa.Column("disabled_at", UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operators")),
         sa.UniqueConstraint("login", name=op.f("uq_operators_login")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "publications",
@@ -128,6 +137,7 @@ def upgrade() -> None:
         sa.Column("updated_at", UTCDateTime(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_publications_only_one")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_publications")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "relay_states",
@@ -138,6 +148,7 @@ def upgrade() -> None:
         sa.Column("last_accepted_at", UTCDateTime(), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_relay_states")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "signin_throttles",
@@ -146,6 +157,7 @@ def upgrade() -> None:
         sa.Column("closed_until", UTCDateTime(), nullable=False),
         sa.Column("last_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_signin_throttles")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_signin_throttles_last_at"), "signin_throttles", ["last_at"], unique=False)
     op.create_table(
@@ -170,6 +182,7 @@ def upgrade() -> None:
         sa.Column("generated", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscribers")),
         sa.UniqueConstraint("folded", name=op.f("uq_subscribers_folded")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_subscribers_address_hash"), "subscribers", ["address_hash"], unique=False)
     op.create_index(
@@ -194,6 +207,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=24), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_suppressions")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "workers",
@@ -202,6 +216,7 @@ def upgrade() -> None:
         sa.Column("started_at", UTCDateTime(), nullable=False),
         sa.Column("seen_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_workers")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_workers_seen_at"), "workers", ["seen_at"], unique=False)
     op.create_table(
@@ -219,6 +234,7 @@ def upgrade() -> None:
             ["subscriber_id"], ["subscribers.id"], name=op.f("fk_changes_subscriber_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_changes")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_changes_subscriber_id"), "changes", ["subscriber_id"], unique=False)
     op.create_table(
@@ -240,6 +256,7 @@ def upgrade() -> None:
             ["subscriber_id"], ["subscribers.id"], name=op.f("fk_confirmations_subscriber_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_confirmations")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_confirmations_subscriber_id"), "confirmations", ["subscriber_id"], unique=False)
     op.create_index(
@@ -268,6 +285,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["text_id"], ["consent_texts.id"], name=op.f("fk_consents_text_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_consents_subscriber_id"), "consents", ["subscriber_id"], unique=False)
     op.create_table(
@@ -279,6 +297,7 @@ def upgrade() -> None:
         sa.Column("since", UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["cadence_id"], ["cadences.id"], name=op.f("fk_cuts_cadence_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("cadence_id", "timezone", name=op.f("pk_cuts")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "holds",
@@ -288,6 +307,7 @@ def upgrade() -> None:
         sa.Column("created_by", sa.String(length=120), nullable=False),
         sa.ForeignKeyConstraint(["cadence_id"], ["cadences.id"], name=op.f("fk_holds_cadence_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("cadence_id", "period", name=op.f("pk_holds")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "operator_sessions",
@@ -300,6 +320,7 @@ def upgrade() -> None:
             ["operator_id"], ["operators.id"], name=op.f("fk_operator_sessions_operator_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_operator_sessions")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_operator_sessions_operator_id"), "operator_sessions", ["operator_id"], unique=False)
     op.create_index(op.f("ix_operator_sessions_seen_at"), "operator_sessions", ["seen_at"], unique=False)
@@ -323,6 +344,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["cadence_id"], ["cadences.id"], name=op.f("fk_runs_cadence_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         sa.UniqueConstraint("cadence_id", "period", "wave", name=op.f("uq_runs_cadence_id_period_wave")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_runs_recent", "runs", ["created_at"], unique=False)
     op.create_index("ix_runs_state", "runs", ["state"], unique=False)
@@ -345,6 +367,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(length=24), nullable=True),
         sa.ForeignKeyConstraint(["cadence_id"], ["cadences.id"], name=op.f("fk_signup_requests_cadence_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_signup_requests")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_signup_requests_waiting",
@@ -384,6 +407,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sources")),
         sa.UniqueConstraint("url", name=op.f("uq_sources_url")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_sources_next_attempt_at"), "sources", ["next_attempt_at"], unique=False)
     op.create_table(
@@ -411,6 +435,7 @@ def upgrade() -> None:
             ["subscriber_id"], ["subscribers.id"], name=op.f("fk_subscriptions_subscriber_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriptions")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_subscriptions_marked",
@@ -457,6 +482,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_articles")),
         sa.UniqueConstraint("number", name=op.f("uq_articles_number")),
         sa.UniqueConstraint("source_id", "identity", name=op.f("uq_articles_source_id_identity")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_articles_canonical_hash"), "articles", ["canonical_hash"], unique=False)
     op.create_index(
@@ -488,6 +514,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_mailings_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailings")),
         sa.UniqueConstraint("run_id", name=op.f("uq_mailings_run_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_mailings_state", "mailings", ["state"], unique=False)
     op.create_table(
@@ -500,6 +527,7 @@ def upgrade() -> None:
             ["subscriber_id"], ["subscribers.id"], name=op.f("fk_run_exclusions_subscriber_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("run_id", "subscriber_id", "number", name=op.f("pk_run_exclusions")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_run_exclusions_subscriber_id"), "run_exclusions", ["subscriber_id"], unique=False)
     op.create_table(
@@ -512,6 +540,7 @@ def upgrade() -> None:
             ["subscription_id"], ["subscriptions.id"], name=op.f("fk_run_marks_subscription_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("run_id", "subscription_id", name=op.f("pk_run_marks")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_run_marks_subscription_id"), "run_marks", ["subscription_id"], unique=False)
     op.create_table(
@@ -521,6 +550,7 @@ def upgrade() -> None:
         sa.Column("after_number", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_zones_run_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "timezone", name=op.f("pk_run_zones")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "terms",
@@ -538,6 +568,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_terms_source_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_terms")),
         sa.UniqueConstraint("source_id", "folded", name=op.f("uq_terms_source_id_folded")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_terms_category_id"), "terms", ["category_id"], unique=False)
     op.create_table(
@@ -551,6 +582,7 @@ def upgrade() -> None:
             ["category_id"], ["categories.id"], name=op.f("fk_article_categories_category_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("article_id", "category_id", name=op.f("pk_article_categories")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_article_categories_category_id"), "article_categories", ["category_id"], unique=False)
     op.create_table(
@@ -562,6 +594,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["term_id"], ["terms.id"], name=op.f("fk_article_terms_term_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("article_id", "term_id", name=op.f("pk_article_terms")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_article_terms_term_id"), "article_terms", ["term_id"], unique=False)
     op.create_table(
@@ -576,6 +609,7 @@ def upgrade() -> None:
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["mailing_id"], ["mailings.id"], name=op.f("fk_chunks_mailing_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chunks")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_chunks_mailing_id"), "chunks", ["mailing_id"], unique=False)
     op.create_index(
@@ -614,6 +648,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
         sa.UniqueConstraint("mailing_id", "subscriber_id", name=op.f("uq_deliveries_mailing_id_subscriber_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_deliveries_chunk", "deliveries", ["chunk_id", "id"], unique=False)
     op.create_index(
@@ -653,6 +688,7 @@ def upgrade() -> None:
             ["cadence_id"], ["cadences.id"], name=op.f("fk_left_out_cadence_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("cadence_id", "article_id", name=op.f("pk_left_out")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "run_articles",
@@ -668,6 +704,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_articles_run_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "category_id", "number", name=op.f("pk_run_articles")),
+        sqlite_autoincrement=True,
     )
 
     if op.get_bind().dialect.name == "postgresql":

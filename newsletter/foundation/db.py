@@ -12,7 +12,19 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, MetaData, String, TypeDecorator, event, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    event,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -78,6 +90,12 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=CONVENTION)
     type_annotation_map = {datetime.datetime: UTCDateTime}  # noqa: RUF012  (SQLAlchemy's own way)
+
+
+@event.listens_for(Table, "after_parent_attach")
+def _never_use_an_id_twice(table: Table, _metadata: MetaData) -> None:
+    """Keep SQLite from giving a deleted row's id to the next one: ids live on in the links of mails, for ever."""
+    table.dialect_options["sqlite"]["autoincrement"] = True
 
 
 db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})

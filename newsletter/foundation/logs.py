@@ -54,6 +54,6 @@ def configure(level: str, style: str) -> None:
             "formatters": {"lines": {"()": formatter}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
             "root": {"level": level, "handlers": ["stderr"]},
-            "loggers": {"werkzeug": {"level": "WARNING"}, "kombu": {"level": "WARNING"}, "amqp": {"level": "WARNING"}},
+            "loggers": {name: {"level": "WARNING"} for name in ("werkzeug", "kombu", "amqp", "alembic")},
         }
     )

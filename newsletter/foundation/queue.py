@@ -7,8 +7,9 @@ again for whatever was never rung. Losing the broker loses time, not mail.
 import enum
 from typing import Any
 
+import kombu
 from celery import Celery, Task
-from flask import Flask, current_app
+from flask import Flask, has_app_context
 
 from newsletter.foundation.settings import Settings
 
@@ -32,7 +33,7 @@ class ContextTask(Task):  # type: ignore[type-arg]  # celery-types wants paramet
     flask_app: Flask | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if current_app:
+        if has_app_context():
             return super().__call__(*args, **kwargs)
         assert self.flask_app is not None
         with self.flask_app.app_context():
@@ -42,7 +43,7 @@ class ContextTask(Task):  # type: ignore[type-arg]  # celery-types wants paramet
 queue = Celery("newsletter", task_cls=ContextTask, set_as_current=False)
 
 
-def configure(app: Flask, settings: Settings) -> Celery:
+def configure(app: Flask, settings: Settings) -> "Celery[ContextTask]":
     """Connect the queue to the application and to its broker: Redis, or memory inside the one worker process."""
     ContextTask.flask_app = app
     queue.conf.update(
@@ -62,7 +63,7 @@ def configure(app: Flask, settings: Settings) -> Celery:
         timezone="UTC",
         enable_utc=True,
         imports=("newsletter.tasks",),
-        task_queues=None,
+        task_queues=[kombu.Queue(name.value) for name in Queue],
         task_create_missing_queues=True,
     )
     app.extensions["celery"] = queue
