@@ -84,11 +84,15 @@ def _edit(session: Session, edited: Mapping[int, Match], now: datetime.datetime)
     articles = session.scalars(
         select(Article).where(Article.id.in_(edited.keys())).execution_options(populate_existing=True)
     )
+    told = _told(session, {found.story for found in edited.values()})
     for article in articles:
         found = edited[article.id]
         article.identity = found.identity
-        if canonical_url(article.url) != canonical_url(found.entry.url):
+        # Its story moves with its address, but two that have gone out as two do not become one.
+        moved = canonical_url(article.url) != canonical_url(found.entry.url)
+        if moved and (article.number is None or found.story not in told):
             article.canonical_hash = found.story
+            told.add(found.story)
         for name in SHOWN:
             setattr(article, name, getattr(found.entry, name))
         if article.number is None and article.available_at is not None:
@@ -96,6 +100,12 @@ def _edit(session: Session, edited: Mapping[int, Match], now: datetime.datetime)
             article.available_at = ahead if ahead > now else min(article.available_at, now)
         article.updated_at = now
     session.flush()
+
+
+def _told(session: Session, stories: Collection[str]) -> set[str]:
+    """Return those of `stories` that have a number."""
+    told = select(Article.canonical_hash).where(Article.canonical_hash.in_(stories), Article.number.is_not(None))
+    return set(session.scalars(told))
 
 
 def _add(
