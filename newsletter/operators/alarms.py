@@ -4,16 +4,15 @@ import datetime
 from collections.abc import Sequence
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from newsletter.foundation.db import insert_new
 from newsletter.operators.models import Alarm
 
 
 def sound(session: Session, key: str, text: str, now: datetime.datetime) -> bool:
     """Raise the alarm called `key`, in one sentence for people; return False when it was raised before."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    raised = insert(Alarm).values(key=key[:120], text=text, raised_at=now).on_conflict_do_nothing().returning(Alarm.id)
+    raised = insert_new(session, Alarm).values(key=key[:120], text=text, raised_at=now).returning(Alarm.id)
     return session.scalar(raised) is not None
 
 

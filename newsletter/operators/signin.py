@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from newsletter.foundation.db import lock_rows
+from newsletter.foundation.db import insert_new, lock_rows
 from newsletter.foundation.errors import InvalidError, NewsletterError
 from newsletter.foundation.secrets import Hasher
 from newsletter.operators import accounts, passwords
@@ -106,9 +105,8 @@ def forget(session: Session, now: datetime.datetime) -> None:
 
 def _locked(session: Session, keys: list[str], now: datetime.datetime) -> list[SigninThrottle]:
     """Return the counters of `keys`, made where missing, locked to the end of the transaction."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     rows = [{"key_hash": key, "failures": 0, "closed_until": now, "last_at": now} for key in keys]
-    session.execute(insert(SigninThrottle).values(rows).on_conflict_do_nothing())
+    session.execute(insert_new(session, SigninThrottle).values(rows))
     wanted = select(SigninThrottle).where(SigninThrottle.key_hash.in_(keys)).order_by(SigninThrottle.key_hash)
     return list(session.scalars(lock_rows(session, wanted).execution_options(populate_existing=True)))
 
