@@ -52,14 +52,20 @@ def distance(one: str, other: str) -> int:
     return last[-1]
 
 
+def _may_be_within(slips: int, one: str, other: str) -> bool:
+    """Say whether a closer look is worth it: a slip takes at most one letter away, and brings at most one."""
+    mine, theirs = set(one), set(other)
+    return max(abs(len(one) - len(other)), len(mine - theirs), len(theirs - mine)) <= slips
+
+
 def _nearest(domain: str) -> str | None:
     """Return the one known domain within one slip, or two in a long name; None when there is none or a tie."""
     if len(domain) < _SHORTEST:
         return None
-    slips = {known: distance(domain, known) for known in DOMAINS if abs(len(known) - len(domain)) <= 2}
+    allowed = 2 if len(domain) >= 10 else 1
+    slips = {known: distance(domain, known) for known in DOMAINS if _may_be_within(allowed, domain, known)}
     if not slips:
         return None
     least = min(slips.values())
     nearest = [known for known, count in slips.items() if count == least]
-    allowed = 2 if len(domain) >= 10 else 1
     return nearest[0] if least <= allowed and len(nearest) == 1 else None

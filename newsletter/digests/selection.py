@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from sqlalchemy import FromClause, and_, exists, func, select
+from sqlalchemy import FromClause, Select, and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -31,7 +31,7 @@ class Selector:
 
     def __init__(self, session: Session, run: Run) -> None:
         self._run_id, self._after, self._limit = run.id, run.after_number, run.cadence.max_per_category
-        self._took_part = took_part(run)
+        self._taking = _taking(run)
         self._shelf = shelf(session, of_run(run).articles)
         self._some_had = bool(session.scalar(select(exists().where(RunExclusion.run_id == run.id))))
         self._stopped: AbstractSet[int] = self._look_for_stopped(session)
@@ -78,21 +78,7 @@ class Selector:
         return self._known[key]
 
     def _marks(self, session: Session, ids: Sequence[int]) -> dict[int, list[tuple[int, int | None]]]:
-        still = aliased(Subscription)
-        rows = session.execute(
-            select(Subscription.subscriber_id, Subscription.category_id, RunMark.mark)
-            .outerjoin(RunMark, and_(RunMark.run_id == self._run_id, RunMark.subscription_id == Subscription.id))
-            .where(
-                Subscription.subscriber_id.in_(ids),
-                self._took_part,
-                # Who moved the category to another cadence still wants it; the new subscription starts after this run.
-                exists().where(
-                    still.subscriber_id == Subscription.subscriber_id,
-                    still.category_id == Subscription.category_id,
-                    still.state == SubscriptionState.ACTIVE,
-                ),
-            )
-        )
+        rows = session.execute(self._taking, {"ids": ids})
         found: dict[int, list[tuple[int, int | None]]] = {}
         for subscriber_id, category_id, mark in rows:
             found.setdefault(subscriber_id, []).append((category_id, mark))
@@ -120,6 +106,25 @@ class Selector:
                 )
             )
         )
+
+
+def _taking(run: Run) -> Select[int, int, int | None]:
+    """Select category and mark of those of the subscribers `ids` who took part; made once, executed for each group."""
+    still = aliased(Subscription)
+    return (
+        select(Subscription.subscriber_id, Subscription.category_id, RunMark.mark)
+        .outerjoin(RunMark, and_(RunMark.run_id == run.id, RunMark.subscription_id == Subscription.id))
+        .where(
+            Subscription.subscriber_id.in_(bindparam("ids", expanding=True)),
+            took_part(run),
+            # Who moved the category to another cadence still wants it; the new subscription starts after this run.
+            exists().where(
+                still.subscriber_id == Subscription.subscriber_id,
+                still.category_id == Subscription.category_id,
+                still.state == SubscriptionState.ACTIVE,
+            ),
+        )
+    )
 
 
 def took_part(run: Run) -> ColumnElement[bool]:
