@@ -22,7 +22,8 @@ Spot = tuple[int, str]
 def hold_cuts(session: Session, spots: Collection[Spot], now: datetime.datetime) -> dict[Spot, int]:
     """Lock the cuts of `spots` until the transaction ends and return their numbers; make those that are missing.
 
-    A zone that is new to a cadence starts at that cadence's highest cut: its first reader begins where others are.
+    A zone that is new to a cadence starts at that cadence's highest cut: its first reader begins where others are. A
+    cadence that is new to the site starts where the site's others are, not at the first article there ever was.
     """
     if not spots:
         return {}
@@ -33,13 +34,11 @@ def hold_cuts(session: Session, spots: Collection[Spot], now: datetime.datetime)
     }
     for cadence_id, timezone in wanted:
         if (cadence_id, timezone) not in there:
+            own = select(func.max(Cut.number)).where(Cut.cadence_id == cadence_id).scalar_subquery()
+            anybodys = select(func.max(Cut.number)).scalar_subquery()
             highest = select(
-                literal(cadence_id),
-                literal(timezone),
-                func.coalesce(func.max(Cut.number), 0),
-                literal(""),
-                literal(now),
-            ).where(Cut.cadence_id == cadence_id)
+                literal(cadence_id), literal(timezone), func.coalesce(own, anybodys, 0), literal(""), literal(now)
+            )
             session.execute(
                 insert_new(session, Cut).from_select(["cadence_id", "timezone", "number", "period", "since"], highest)
             )

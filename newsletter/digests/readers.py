@@ -1,6 +1,7 @@
 """Who gets a digest of a run: one statement, fit to be the SELECT of an INSERT for a million readers."""
 
 from sqlalchemy import Select, and_, exists, func, or_, select
+from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.audience.models import Subscriber, Subscription, SubscriptionState, Suppression
 from newsletter.digests.models import Run, RunExclusion
@@ -21,7 +22,7 @@ def readers_of(run: Run) -> Select[int, int]:
         _reading(window)
         .join(window.articles, window.articles.c.category_id == Subscription.category_id)
         .where(
-            window.articles.c.number > window.read,
+            window.articles.c.number > _read(window),
             ~this.correlate(Subscriber, window.articles),
         )
     )
@@ -44,7 +45,7 @@ def _readers(window: Window) -> Select[int, int]:
     something = (
         _reading(window)
         .join(newest, newest.c.category_id == Subscription.category_id)
-        .where(newest.c.number > window.read)
+        .where(newest.c.number > _read(window))
     )
     suppressed = (
         exists().where(Suppression.hash == each) for each in (Subscriber.address_hash, Subscriber.domain_hash)
@@ -63,15 +64,21 @@ def _readers(window: Window) -> Select[int, int]:
 
 def _reading(window: Window) -> Select[int]:
     """Select the subscriptions at the cadence of the Subscriber and zone of the statement around it."""
-    return (
-        select(Subscription.id)
-        .outerjoin(window.marks, window.marks.c.subscription_id == Subscription.id)
-        .where(
-            and_(
-                Subscription.subscriber_id == Subscriber.id,
-                Subscription.cadence_id == window.cadence_id,
-                Subscription.state == SubscriptionState.ACTIVE,
-            )
+    reading = select(Subscription.id).where(
+        and_(
+            Subscription.subscriber_id == Subscriber.id,
+            Subscription.cadence_id == window.cadence_id,
+            Subscription.state == SubscriptionState.ACTIVE,
         )
-        .correlate(Subscriber, window.zones)
     )
+    if window.opened:
+        reading = reading.outerjoin(window.marks, window.marks.c.subscription_id == Subscription.id)
+    return reading.correlate(Subscriber, window.zones)
+
+
+def _read(window: Window) -> ColumnElement[int]:
+    """How far one of `_reading` has read."""
+    if window.opened:
+        return window.read
+    read: ColumnElement[int] = func.coalesce(Subscription.mark, window.zones.c.after_number)
+    return read

@@ -26,6 +26,8 @@ class Window:
     """category_id, number, article_id."""
     marks: FromClause
     """subscription_id, mark."""
+    opened: bool
+    """Whether `marks` were frozen. Else they still stand on the subscriptions, where reading them is cheaper."""
 
     @property
     def read(self) -> ColumnElement[int]:
@@ -44,6 +46,7 @@ def of_run(run: Run) -> Window:
         zones.subquery("zones"),
         articles.where(RunArticle.run_id == run.id).subquery("eligible"),
         marks.subquery("marks"),
+        opened=True,
     )
 
 
@@ -56,7 +59,7 @@ def ahead(cadence_id: int, from_number: int | None = None) -> Window:
     ).subquery()
     floor = select(func.min(positions.c.number)).scalar_subquery() if from_number is None else from_number
     articles = eligible(cadence_id).where(Article.number > floor)
-    return Window(cadence_id, zones.subquery("zones"), articles.subquery("eligible"), marks)
+    return Window(cadence_id, zones.subquery("zones"), articles.subquery("eligible"), marks, opened=False)
 
 
 def eligible(cadence_id: int) -> Select[int, int | None, int]:
