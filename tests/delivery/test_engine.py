@@ -81,10 +81,9 @@ def test_a_refused_reader_is_never_offered_again_and_a_deferred_one_is(app_on_ea
     with Sink(script=lambda step, who: answers.get(who) if step == "rcpt" else None) as sink:
         engine = world.engine(app_on_each, tmp_path / "j", sink.port)
         engine.run(bulk=True, seconds=10)
-        session = db.session()
-        assert world.states(session) == {"accepted": 1, "deferred": 1, "failed": 1}
-        assert session.scalars(select(Mailing.state)).one() is MailingState.SENDING
-        refused = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.FAILED)).one()
+        assert world.states(db.session()) == {"accepted": 1, "deferred": 1, "failed": 1}
+        assert db.session.scalars(select(Mailing.state)).one() is MailingState.SENDING
+        refused = db.session.scalars(select(Delivery).where(Delivery.state == DeliveryState.FAILED)).one()
         assert (refused.reply_code, refused.reason) == (550, Reason.REFUSED)
         assert "r1@" not in str(refused.reply_text)
         answers.clear()

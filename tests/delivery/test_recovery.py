@@ -1,0 +1,143 @@
+"""What a dead worker leaves, as whoever comes next finds it: the journal, the leased chunk, nothing else."""
+
+import datetime
+import os
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from newsletter.delivery import recovery
+from newsletter.delivery.journal import Journal, remains
+from newsletter.delivery.ledger import GROUP, Lease, Ledger
+from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState
+from newsletter.delivery.replies import Outcome, Verdict
+from newsletter.foundation.clock import utc_now
+from newsletter.foundation.db import db, transaction
+from tests.delivery import world
+
+OWNER = "host:1:a"
+ACCEPTED = Outcome(Verdict.ACCEPTED, 250, "queued as 1")
+
+
+def begun(app: Flask) -> tuple[Ledger, Lease, list[int]]:
+    """A worker has leased the chunk and begun its first group."""
+    ledger = Ledger(app, OWNER)
+    lease = ledger.claim(bulk=True)
+    assert lease is not None
+    group = ledger.begin_group(lease, {})
+    assert group is not None
+    return ledger, lease, sorted(group.messages)
+
+
+def state_of(delivery_id: int) -> DeliveryState:
+    return db.session.get_one(Delivery, delivery_id, populate_existing=True).state
+
+
+def die(journal: Journal, *, host_too: bool = False) -> None:
+    """End as kill -9 does: the files stay, their locks go."""
+    for path, fd in zip(journal._paths, journal._fds, strict=True):
+        if host_too:
+            path.write_text(path.read_text().replace(path.read_text().split("\n")[0], f"{OWNER} another-boot", 1))
+        os.close(fd)
+
+
+def test_only_a_dot_without_a_reply_is_unknown(app_on_each: Flask, tmp_path: Path) -> None:
+    world.build(10)
+    world.start()
+    _, _, ids = begun(app_on_each)
+    journal = Journal(tmp_path / "j", OWNER)
+    for delivery_id in ids[:3]:
+        journal.about_to_send(0, delivery_id)
+    journal.told(0, ids[0], ACCEPTED)
+    journal.told(0, ids[1], Outcome(Verdict.REFUSED, 550, "5.1.1 no"))
+    die(journal)
+    assert recovery.recover(tmp_path / "j", utc_now()) == 2, "both sides of the journal"
+    found = [state_of(delivery_id) for delivery_id in ids]
+    assert found[:3] == [DeliveryState.ACCEPTED, DeliveryState.FAILED, DeliveryState.UNKNOWN]
+    assert set(found[3:]) == {DeliveryState.PLANNED}
+    assert world.states(db.session()) == {"accepted": 1, "failed": 1, "unknown": 1, "planned": 7}
+    assert db.session.scalars(select(Chunk.state)).one() is ChunkState.READY
+    assert list((tmp_path / "j").iterdir()) == []
+
+
+def test_after_the_host_went_down_too_the_journals_silence_proves_nothing(app: Flask, tmp_path: Path) -> None:
+    world.build(5)
+    world.start()
+    _, _, ids = begun(app)
+    journal = Journal(tmp_path / "j", OWNER)
+    journal.about_to_send(0, ids[0])
+    journal.told(0, ids[0], ACCEPTED)
+    die(journal, host_too=True)
+    recovery.recover(tmp_path / "j", utc_now())
+    assert state_of(ids[0]) is DeliveryState.ACCEPTED, "what it says is still true"
+    assert world.states(db.session()) == {"accepted": 1, "unknown": 4}
+
+
+def test_a_journal_whose_owner_lives_is_left_alone(app: Flask, tmp_path: Path) -> None:
+    world.build(3)
+    world.start()
+    begun(app)
+    journal = Journal(tmp_path / "j", OWNER)
+    assert recovery.recover(tmp_path / "j", utc_now()) == 0
+    assert world.states(db.session()) == {"sending": 3}
+    journal.close()
+
+
+def test_a_line_that_the_kill_cut_off_is_not_believed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", OWNER)
+    journal.about_to_send(0, 7)
+    path = journal._paths[0]
+    with path.open("ab") as file:
+        file.write(b"< 7 accept")
+    die(journal)
+    with remains(tmp_path / "j") as found:
+        assert found[0].dotted == {7}
+        assert found[0].outcomes == {}
+
+
+def test_a_journal_is_kept_when_the_ledger_cannot_be_told(tmp_path: Path) -> None:
+    die(Journal(tmp_path / "j", OWNER))
+    with pytest.raises(RuntimeError), remains(tmp_path / "j"):
+        raise RuntimeError("the database is away")
+    assert len(list((tmp_path / "j").iterdir())) == 2
+
+
+def test_a_lease_that_ran_out_leaves_what_was_begun_unknown_and_the_rest_planned(app_on_each: Flask) -> None:
+    world.build(GROUP + 20)
+    world.start()
+    begun(app_on_each)
+    now = utc_now()
+    with transaction() as session:
+        assert recovery.reap(session, now) == 0, "the lease still stands"
+        assert recovery.reap(session, now + datetime.timedelta(hours=1)) == 1
+    assert world.states(db.session()) == {"unknown": GROUP, "planned": 20}
+
+
+def test_a_worker_that_comes_back_after_its_lease_begins_nothing_but_is_believed(app_on_each: Flask) -> None:
+    world.build(GROUP + 20)
+    world.start()
+    ledger, lease, ids = begun(app_on_each)
+    with transaction() as session:
+        session.execute(update(Chunk).values(leased_until=utc_now() - datetime.timedelta(seconds=1)))
+        recovery.reap(session, utc_now())
+    other = Ledger(app_on_each, "other:2:b")
+    assert other.claim(bulk=True) is not None
+    assert ledger.begin_group(lease, {ids[0]: ACCEPTED}) is None, "the lease is another's now"
+    assert state_of(ids[0]) is DeliveryState.ACCEPTED, "late evidence closes an unknown"
+    ledger.release(lease)
+    assert db.session.scalars(select(Chunk.owner)).one() == "other:2:b"
+    world.states(db.session())
+
+
+def test_two_workers_never_lease_the_same_chunk(app_on_each: Flask) -> None:
+    world.build(5)
+    world.start()
+    assert Ledger(app_on_each, OWNER).claim(bulk=True) is not None
+    assert Ledger(app_on_each, "other:2:b").claim(bulk=True) is None
+    with transaction() as session:
+        session.execute(
+            update(Chunk).values(not_before=utc_now() + datetime.timedelta(hours=1), state=ChunkState.READY)
+        )
+    assert Ledger(app_on_each, OWNER).claim(bulk=True) is None, "not before its time"
