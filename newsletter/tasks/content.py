@@ -78,8 +78,7 @@ def _record(claimed: Claim, answer: Answer) -> Outcome:
         log.exception("a source could not be stored", extra={"source": claimed.source_id})
         with transaction() as session:
             outcome = fetching.record(session, claimed, Answer(problem=_NOT_STORED), utc_now())
-    log.info(
-        "source",
-        extra={"source": claimed.source_id, "new": outcome.stored.new, "problem": outcome.problem},
-    )
+    if outcome.stored.new or outcome.problem:
+        extra = {"source": claimed.source_id, "new": outcome.stored.new, "problem": outcome.problem}
+        log.info("fetched", extra=extra)
     return outcome

@@ -76,6 +76,7 @@ class Desk:
         return given
 
     def views(self, source: Source | None = None) -> list[ArticleView]:
+        self.session.flush()
         self.session.expire_all()
         return articles.recent(self.session, self.now, source_id=source.id if source else None, limit=1000)
 
