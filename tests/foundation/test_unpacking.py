@@ -23,6 +23,11 @@ def in_pieces(data: bytes, size: int = 7) -> Iterator[bytes]:
     return (data[start : start + size] for start in range(0, len(data), size))
 
 
+def str_only(value: object) -> str:
+    """Name a case by its words: compressed bytes carry the time, and differ from process to process."""
+    return value if isinstance(value, str) else "data"
+
+
 @pytest.mark.parametrize(
     ("coding", "data"),
     [
@@ -36,6 +41,7 @@ def in_pieces(data: bytes, size: int = 7) -> Iterator[bytes]:
         ("deflate", DEFLATED_RAW),
         ("br", brotli.compress(TEXT)),
     ],
+    ids=str_only,
 )
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_every_coding_gives_the_text_back_however_it_is_cut(coding: str, data: bytes, size: int) -> None:
@@ -62,6 +68,7 @@ def test_a_bomb_is_stopped_long_before_it_is_unpacked(coding: str, pack: Callabl
 @pytest.mark.parametrize(
     ("coding", "data"),
     [("gzip", gzip.compress(TEXT)), ("deflate", zlib.compress(TEXT)), ("br", brotli.compress(TEXT))],
+    ids=str_only,
 )
 def test_a_stream_cut_short_is_said_to_be(coding: str, data: bytes) -> None:
     with pytest.raises(TemporaryFetchError, match="broke off"):
