@@ -16,6 +16,7 @@ from newsletter.cli import (
     affiliates,
     categories,
     deliveries,
+    demo,
     digests,
     operators,
     processes,
@@ -43,6 +44,7 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     deliveries.group,
     seed.seed,
     adopting.adopt,
+    demo.demo,
     flask_migrate.cli.db,
 )
 

@@ -1,15 +1,32 @@
 """`newsletter serve` and `newsletter worker`: the two long-running processes."""
 
 import os
-import sys
+from collections.abc import Mapping
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
+from flask import Flask, current_app
+from flask.cli import ScriptInfo, with_appcontext
+from gunicorn.app.base import BaseApplication
 
 from newsletter.foundation.queue import Queue, queue
 from newsletter.foundation.services import services
 from newsletter.tasks import embedded
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn around an application that is there already: so it is imported once, before the workers are forked."""
+
+    def __init__(self, app: Flask, options: Mapping[str, object]) -> None:
+        self._app = app
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._app
 
 
 @click.command()
@@ -17,17 +34,21 @@ from newsletter.tasks import embedded
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: 1 when embedded, else one per core]")
 @click.option("--threads", default=8, show_default=True, type=click.IntRange(1), help="Threads in each process.")
-@with_appcontext
-def serve(host: str, port: int, workers: int | None, threads: int) -> None:
-    """Serve the pages with gunicorn, which takes the place of this process."""
-    settings = services().settings
-    count = workers or (1 if settings.embedded else os.cpu_count() or 1)
-    bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    arguments = ["--bind", bind, "--workers", str(count), "--worker-class", "gthread", "--threads", str(threads)]
-    os.execv(  # noqa: S606  (no shell; the arguments are ours)
-        sys.executable,
-        [sys.executable, "-m", "gunicorn", *arguments, "--no-control-socket", "newsletter.app:create_app()"],
-    )
+@click.pass_context
+def serve(ctx: click.Context, /, host: str, port: int, workers: int | None, threads: int) -> None:
+    """Serve the pages with gunicorn."""
+    # No context of the application is pushed: the workers would inherit it.
+    app = ctx.ensure_object(ScriptInfo).load_app()
+    with app.app_context():
+        settings = services().settings
+    options = {
+        "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "workers": workers or (1 if settings.embedded else os.cpu_count() or 1),
+        "worker_class": "gthread",
+        "threads": threads,
+        "control_socket_disable": True,
+    }
+    _Server(app, options).run()
 
 
 @click.command()

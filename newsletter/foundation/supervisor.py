@@ -103,19 +103,29 @@ class Supervisor:
             for number, handler in self._previous.items():
                 signal.signal(number, handler or signal.SIG_DFL)
 
-    def start(self, program: Program) -> None:
-        """Start `program` and return when it is ready; raise ProgramError with its last words when that fails."""
-        log = self._logs / f"{program.name}.log"
-        log.write_bytes(b"")
-        child = self._children[program.name] = _Child(program, log)
-        deadline = monotonic() + program.ready_within
+    def start(self, *programs: Program) -> None:
+        """Start `programs` side by side and return when all are ready; raise ProgramError with the last words of one
+        that is not.
+        """
+        for program in programs:
+            log = self._logs / f"{program.name}.log"
+            log.write_bytes(b"")
+            self._children[program.name] = _Child(program, log)
+        begun = monotonic()
+        for program in programs:
+            self._await(self._children[program.name], begun + program.ready_within)
+
+    def _await(self, child: _Child, deadline: float) -> None:
+        program = child.program
         while True:
             self.check()
             if child.process is not None and (program.ready is None or program.ready()):
                 self.check()  # what answered may be another process on the same port
                 return
             if monotonic() > deadline:
-                raise ProgramError(f"{program.name} was not ready after {program.ready_within:g} s.{_last_words(log)}")
+                raise ProgramError(
+                    f"{program.name} was not ready after {program.ready_within:g} s.{_last_words(child.log)}"
+                )
             time.sleep(TICK)
 
     def check(self) -> None:

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from flask import Flask, Response, abort, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -48,6 +49,8 @@ def create_site(
     @site.get("/")
     def front() -> str:
         return render_template("front.html", sections={name: edition.articles(name) for name in CATEGORIES})
+
+    site.add_url_rule("/privacy", "privacy", partial(render_template, "privacy.html"))
 
     @site.get("/articles/<slug>")
     def article(slug: str) -> str:
