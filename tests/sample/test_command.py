@@ -50,3 +50,10 @@ def test_a_busy_port_is_told_with_the_way_out() -> None:
     assert f"Port {port} cannot be used" in done.stderr
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_it_starts_again_at_once_on_the_port_it_had() -> None:
+    with running() as (_, address), urlopen(address, timeout=10) as answer:
+        answer.read()  # the server closes first, so that the port rests for a minute (RFC 9293 section 3.6.1)
+    with running("--port", address.rpartition(":")[2]) as (_, again):
+        assert again == address
