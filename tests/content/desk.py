@@ -63,8 +63,9 @@ class Desk:
             default_category_id=self.category(default) if default else None,
         )
 
-    def store(self, source: Source, *entries: ParsedEntry) -> Stored:
-        stored = storing.store(self.session, sources.locked(self.session, source.id), feed(*entries), self.now)
+    def store(self, source: Source, *entries: ParsedEntry, site_url: str = "https://site.example/") -> Stored:
+        document = feed(*entries, site_url=site_url)
+        stored = storing.store(self.session, sources.locked(self.session, source.id), document, self.now)
         self.session.expire_all()
         return stored
 

@@ -1,8 +1,10 @@
 """Fetching from a scripted server on this machine, with the real fetcher, parser and tasks, on both databases."""
 
+import contextlib
 import dataclasses
 import datetime
 import gzip
+import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -193,6 +195,10 @@ def test_what_is_gone_is_asked_no_more(newsroom: Flask, press: Press) -> None:
     content.fetch_due()
     assert source(key).gone_at is None
     assert titles() == {"a"}
+    with transaction() as session:
+        sources.get(session, key).gone_at = utc_now()
+    content.fetch_now(key)
+    assert source(key).gone_at is None
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -304,6 +310,27 @@ def test_one_host_is_never_asked_twice_at_once_by_whatever_workers(newsroom: Fla
     assert sorted(path for path, _ in press.asked) == [f"/{n}" for n in range(6)]
     assert all(source(key).failures == 0 for key in keys)
     assert titles() == {f"of-{n}" for n in range(6)}
+
+
+def test_who_claims_second_waits_and_finds_the_host_taken(newsroom: Flask, press: Press) -> None:
+    def second() -> None:
+        with newsroom.app_context(), transaction() as session:
+            tries.put(None)
+            got.extend(fetching.claim(session, utc_now(), 9))
+
+    for number in range(2):
+        add(press.url(f"/{number}"))
+    got: list[Claim] = []
+    tries: queue.SimpleQueue[None] = queue.SimpleQueue()
+    worker = threading.Thread(target=second)
+    with transaction() as session:
+        assert len(fetching.claim(session, utc_now(), 9)) == 1
+        worker.start()
+        with contextlib.suppress(queue.Empty):  # SQLite lets the second not even begin
+            tries.get(timeout=1)
+        time.sleep(0.2)
+    worker.join()
+    assert got == []
 
 
 def test_many_hosts_are_asked_at_once(newsroom: Flask) -> None:

@@ -204,6 +204,27 @@ def test_entries_that_share_an_address_are_told_apart_by_identity(desk: Desk, ur
     assert len({desk.article(key).canonical_hash for key in "abc"}) == 3
 
 
+@pytest.mark.parametrize(
+    ("url", "site_url"),
+    [("https://site.example/", ""), ("https://site.example/news", "https://site.example/news/"), ("", "")],
+)
+def test_a_front_page_is_no_storys_address(desk: Desk, url: str, site_url: str) -> None:
+    for key in ("a", "b"):
+        desk.store(desk.source(default="World"), entry(key, url=url, title="Untitled " + key), site_url=site_url)
+    assert desk.numbered() == ["a", "b"]
+
+
+def test_an_entry_that_a_document_has_twice_is_numbered_once(desk: Desk) -> None:
+    source = desk.source(default="World")
+    desk.store(source, entry("x"))
+    twice = [entry("x"), entry("x", identity="the same again")]
+    assert desk.store(source, *twice).new == 1
+    assert desk.store(source, *twice) == desk.store(source, *twice[::-1])
+    fresh = [entry("y"), entry("y", identity="y again")]
+    desk.store(source, *fresh)
+    assert desk.numbered() == ["x", "y"]
+
+
 def test_identities_count_within_their_source_only(desk: Desk) -> None:
     one, other = desk.source(default="World"), desk.source(default="World")
     desk.store(one, entry("1", url="https://one.example/first", title="of one"))
@@ -258,8 +279,9 @@ def test_a_backlog_let_out_repeats_no_story(desk: Desk) -> None:
 def test_a_story_moves_with_its_address_but_two_never_become_one(desk: Desk) -> None:
     one, other = desk.source(default="World"), desk.source(default="World")
     desk.store(one, entry("a"), entry("b"))
-    desk.store(one, entry("a", url="https://site.example/b"), entry("b", url="https://site.example/c"))
+    desk.store(one, entry("a", url="https://site.example/b"))
     assert desk.article("a").canonical_hash != desk.article("b").canonical_hash
+    desk.store(one, entry("b", url="https://site.example/c"))
     desk.store(other, entry("again", url="https://site.example/c"))
     assert desk.states(other) == {"again": "repeat"}
 

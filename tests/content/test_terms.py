@@ -112,6 +112,8 @@ def test_an_ignored_term_means_nothing_and_is_not_asked_about(desk: Desk) -> Non
     assert desk.places("b") == {"General"}
     assert terms.unmapped(desk.session) == []
     assert [(one.name, one.ignored) for one in terms.listed(desk.session)] == [("Sport", True)]
+    terms.map_to(desk.session, term.id, desk.category("World"))
+    assert [(one.category, one.ignored) for one in terms.listed(desk.session)] == [("World", False)]
 
 
 def test_mapping_a_term_lets_no_backlog_out(desk: Desk) -> None:
@@ -124,16 +126,22 @@ def test_mapping_a_term_lets_no_backlog_out(desk: Desk) -> None:
 
 
 def test_what_nobody_sorts_for_a_week_counts_as_seen(desk: Desk) -> None:
-    source = desk.source()
+    source = desk.source(Backlog.ASK)
+    desk.category("Business")
+    desk.store(source)
+    desk.tick(minutes=15)
     desk.store(source, entry("old", "Sport"), entry("ahead", "Sport", published_at=desk.at(days=3)))
-    desk.store(source, entry("held", "World", published_at=desk.at(days=1)))
+    desk.store(source, entry("sorted", "Business", published_at=desk.at(seconds=1)))
     desk.tick(days=7)
     assert numbering.forget_uncategorised(desk.session, desk.now - datetime.timedelta(seconds=1)) == 0
+    desk.tick(days=1)  # nothing was numbered all the while: no worker ran
     assert numbering.forget_uncategorised(desk.session, desk.now) == 1
     desk.store(source, entry("new", "Sport"))
     terms.map_to(desk.session, terms.unmapped(desk.session)[0].id, desk.category("World"))
     desk.wait()
-    assert desk.numbered() == ["ahead", "new"]
+    assert desk.numbered() == ["sorted", "ahead", "new"]
+    # It is no part of the backlog either.
+    assert sources.answer_backlog(desk.session, source.id, desk.now, release=True) == 0
     assert desk.states()["old"] == "seen"
 
 
