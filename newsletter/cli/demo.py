@@ -32,6 +32,8 @@ _Port: Final = click.IntRange(0, 65535)
 @click.option("--feed", "feeds", multiple=True, metavar="PATH|URL", help="Use this feed, not the sample site's.")
 @click.option("--mails", type=_Folder, help="Write the caught messages there, raw, one .eml each.")
 @click.option("--folder", type=_Folder, default="var/demo", show_default=True, help="Where the demo lives.")
+@click.option("--database-url", default="", help="An empty PostgreSQL database to use, instead of a SQLite file.")
+@click.option("--redis-url", default="", help="A Redis that carries the work to Celery workers.")
 @click.option("--web-port", default=8000, show_default=True, type=_Port, help="The newsletter's pages; 0: any.")
 @click.option("--site-port", default=8090, show_default=True, type=_Port, help="The news site.")
 @click.option("--smtp-port", default=8025, show_default=True, type=_Port, help="The mail catcher.")
@@ -45,6 +47,8 @@ def demo(
     feeds: tuple[str, ...],
     mails: Path | None,
     folder: Path,
+    database_url: str,
+    redis_url: str,
     **ports: int,
 ) -> None:
     """Show the whole service at work, from feeds to the readers' inbox, and check that all counts agree.
@@ -58,7 +62,9 @@ def demo(
     try:
         chosen = Ports.choose(**{name.removesuffix("_port"): port for name, port in ports.items()})
         with claim(folder) as ground, Supervisor(ground.logs) as supervisor:
-            story = _story(ground, chosen, supervisor, feeds, telling)
+            settings = environment(ground, chosen, stall.hosts(feeds), database_url=database_url, redis_url=redis_url)
+            house, site = House(ground, chosen, settings, supervisor), chosen.address("site")
+            story = Story(house, Stall(site, feeds) if feeds else Gazette(site), telling)
             try:
                 with contextlib.suppress(NewsletterError):  # the step it broke off in has told it
                     story.play()
@@ -83,12 +89,6 @@ def _refuse_missing(feeds: tuple[str, ...]) -> None:
     for place in feeds:
         if not stall.is_address(place) and not Path(place).is_file():
             raise click.BadParameter(f"“{place}” is neither a file nor a web address.", param_hint="--feed")
-
-
-def _story(ground: Ground, ports: Ports, supervisor: Supervisor, feeds: tuple[str, ...], telling: Telling) -> Story:
-    house = House(ground, ports, environment(ground, ports, stall.hosts(feeds)), supervisor)
-    site = ports.address("site")
-    return Story(house, Stall(site, feeds) if feeds else Gazette(site), telling)
 
 
 def _copy(ground: Ground, mails: Path | None) -> None:

@@ -115,14 +115,21 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def environment(ground: Ground, ports: Ports, allow_hosts: Iterable[str]) -> dict[str, str]:
-    """Return every setting of a new demo: none is left to the caller's environment or to an .env that lies about."""
+def environment(
+    ground: Ground, ports: Ports, allow_hosts: Iterable[str], *, database_url: str = "", redis_url: str = ""
+) -> dict[str, str]:
+    """Return every setting of a new demo: none is left to the caller's environment or to an .env that lies about.
+
+    With an (empty) database and a Redis given, the same story is played scaled out.
+    """
     given = {
         "mode": "development",
         "public_url": ports.address("web"),
         "data_dir": str(ground.data),
         "smtp_url": f"smtp://{LOOPBACK}:{ports.smtp}",
         "fetch_allow_hosts": ",".join((f"{LOOPBACK}:{ports.site}", *allow_hosts)),
+        "database_url": database_url,
+        "redis_url": redis_url,
         "log_format": "text",
         **{name: secrets.token_urlsafe(32) for name in _KEYS},
     }

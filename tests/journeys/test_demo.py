@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from newsletter.foundation.ports import port_answers
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
 JUDGE = ROOT.parent / "shared" / "judge" / "mail.py"
@@ -55,6 +57,19 @@ def test_the_story_is_told_and_all_counts_agree(tmp_path: Path) -> None:
         [sys.executable, JUDGE, tmp_path / "mails", "--loopback"], capture_output=True, text=True, check=False
     )
     assert judged.returncode == 0, judged.stdout
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+def test_the_same_story_is_told_with_postgresql_redis_and_celery_workers(
+    tmp_path: Path, postgres_server: PostgresServer, redis_server: RedisServer
+) -> None:
+    redis_server.flush()
+    with postgres_server.database() as url:
+        found = told(tmp_path / "demo", "--database-url", url, "--redis-url", redis_server.url)
+    assert found["caught"] == found["deliveries"]["accepted"] == sum(found["deliveries"].values()) == 102 + 100 + 98
+    worker = (tmp_path / "demo" / "logs" / "worker.log").read_text()
+    assert "redis://" in worker, "Celery's own workers did it"
 
 
 @pytest.mark.corpus
