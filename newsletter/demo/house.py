@@ -14,7 +14,7 @@ from newsletter.foundation.supervisor import Program, Supervisor
 
 LONGEST: Final = 30.0
 """Seconds that anything in the story may take."""
-_LOOK_AGAIN: Final = 0.05
+_LOOK_AGAIN: Final = 0.1
 
 
 class House:

@@ -58,8 +58,9 @@ class Story:
         """Play it to the end. Raises StoryError or ProgramError where it cannot go on."""
         with self.house.open_terminal() as self.terminal:
             self._set_up()
-            fresh = self._fetch()
-            self._sign_up()
+            self._add_sources()
+            self._sign_up()  # while the worker fetches
+            fresh = self._gather()
             self._confirm()
             active = [reader for reader in self.readers if reader.answer is Answer.CONFIRMS]
             mails = self._send("First digests", active, fresh)
@@ -109,20 +110,11 @@ class Story:
         self.house.ground.signup_form.write_text(form, encoding="utf-8")
         self.stand.open(self.house, f"{web}/subscribe")
 
-    def _fetch(self) -> Articles | None:
-        with self.telling.step("Sources are fetched") as counts:
+    def _add_sources(self) -> None:
+        with self.telling.step("Sources are added") as counts:
             for url in self.stand.feeds:
                 self.desk.add_source(url, self.stand.default_category)
-            self.house.wait_until(self.desk.all_fetched, "fetching the sources")
-            held = self.stand.hold_back(self.desk)
-            fresh = self.stand.fresh()
-            # Nobody reads at any pace yet, so nothing is forecast; but the articles stand there.
-            ready = len(self.desk.articles(CADENCES["daily"], "hold"))
-            if not ready:
-                raise StoryError("The feeds hold no article that could be sent.")
-            self.telling.expect("Articles", ready, ready if fresh is None else len(fresh))
-            counts |= {"sources": len(self.stand.feeds), "articles": ready, "held_back": held}
-        return fresh
+            counts["sources"] = len(self.stand.feeds)
 
     def _sign_up(self) -> None:
         web, site = self.house.ports.address("web"), self.house.ports.address("site")
@@ -134,6 +126,20 @@ class Story:
                 "languages": len({reader.language for reader in self.readers}),
                 "time_zones": len({reader.timezone for reader in self.readers}),
             }
+
+    def _gather(self) -> Articles | None:
+        """Wait for all articles; return what the next digests must hold."""
+        with self.telling.step("Articles are in") as counts:
+            self.house.wait_until(self.desk.all_fetched, "fetching the sources")
+            held = self.stand.hold_back(self.desk)
+            fresh = self.stand.fresh()
+            # Nobody reads at any pace yet, so nothing is forecast; but the articles stand there.
+            ready = len(self.desk.articles(CADENCES["daily"], "hold"))
+            if not ready:
+                raise StoryError("The feeds hold no article that could be sent.")
+            self.telling.expect("Articles", ready, ready if fresh is None else len(fresh))
+            counts |= {"ready": ready, "held_back": held}
+        return fresh
 
     def _confirm(self) -> None:
         with self.telling.step("Readers confirm") as counts:

@@ -44,7 +44,7 @@ def told(folder: Path, *words: str | Path) -> dict[str, Any]:
 
 def test_the_story_is_told_and_all_counts_agree(tmp_path: Path) -> None:
     found = told(tmp_path / "demo", "--mails", tmp_path / "mails")
-    assert [step["name"] for step in found["steps"]][0::8] == ["The service starts", "The books are compared"]
+    assert [step["name"] for step in found["steps"]][0::9] == ["The service starts", "The books are compared"]
     assert found["caught"] == found["deliveries"]["accepted"] == sum(found["deliveries"].values()) == 102 + 100 + 98
     assert [run["cadence"] for run in found["runs"]] == ["daily", "weekly"] * 2
     assert all(run["planned"] == run["accepted"] == run["caught"] > 0 for run in found["runs"])
