@@ -312,6 +312,34 @@ def test_one_host_is_never_asked_twice_at_once_by_whatever_workers(newsroom: Fla
     assert titles() == {f"of-{n}" for n in range(6)}
 
 
+def test_one_story_from_two_workers_at_once_is_numbered_once(newsroom: Flask, press: Press, other_press: Press) -> None:
+    def work(key: int) -> None:
+        with newsroom.app_context():
+            outcomes.append(content.fetch_now(key))
+
+    together = threading.Barrier(2, timeout=10)
+
+    def meet() -> None:
+        together.wait()
+
+    dataclasses.replace(services(), fetcher=fetcher()).install(newsroom)
+    stories = [f"story-{number}" for number in range(30)]
+    outcomes: list[fetching.Outcome] = []
+    pages = [(press, stories), (other_press, stories[::-1])]
+    keys = [add(one.print("/feed", Page(rss(*order), before=meet))) for one, order in pages]
+    workers = [threading.Thread(target=work, args=(key,)) for key in keys]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [(outcome.problem, outcome.stored.new) for outcome in outcomes] == [("", 30)] * 2
+    with transaction() as session:
+        numbered = session.execute(select(Article.number, Article.canonical_hash).where(Article.number.is_not(None)))
+        rows = numbered.all()
+    assert len(rows) == len({story for _, story in rows}) == 30
+    assert {number for number, _ in rows} == set(range(1, 31))
+
+
 def test_who_claims_second_waits_and_finds_the_host_taken(newsroom: Flask, press: Press) -> None:
     def second() -> None:
         with newsroom.app_context(), transaction() as session:
