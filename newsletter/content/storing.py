@@ -147,7 +147,7 @@ def _use_words(
     if not articles:
         return
     names = [term.name for found in articles.values() for term in found.entry.categories]
-    ids = {folded: term.id for folded, term in terms.known_terms(session, source_id, names, now).items()}
+    ids = terms.known_terms(session, source_id, names, now)
     session.execute(delete(ArticleTerm).where(ArticleTerm.article_id.in_(reworded.keys())))
     uses = [
         {"article_id": article_id, "term_id": ids[folded]}

@@ -9,14 +9,25 @@ import datetime
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Select, case, delete, exists, insert, select, update
+from sqlalchemy import Select, and_, bindparam, case, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.content.models import Article, ArticleCategory, ArticleTerm, Category, Source, Term
 from newsletter.content.numbers import lock_counter
 from newsletter.foundation.errors import NotFoundError
 from newsletter.foundation.names import slug_of
+
+MOST: Final = 300
+"""Terms that are listed at once: some sites make one for each person and place they write about."""
+_UNDECIDED: Final = and_(Term.category_id.is_(None), Term.ignored_at.is_(None))
+_ADD: Final = insert(Term).returning(Term.id, Term.folded)
+_COUNT: Final = (
+    update(Term)
+    .where(Term.id == bindparam("term"))
+    .values(seen=Term.seen + bindparam("more"), last_seen_at=bindparam("now"))
+)
 
 
 def fold(name: str) -> str:
@@ -44,22 +55,14 @@ class TermView:
 
 
 def listed(session: Session, source_id: int | None = None) -> list[TermView]:
-    """Return all terms, of one source or of all: the unmapped ones first, the most frequent of them first."""
-    open_first = case((Term.category_id.is_(None) & Term.ignored_at.is_(None), 0), else_=1)
-    statement = (
-        select(Term, Source.title, Source.url, Category.name)
-        .join(Source, Source.id == Term.source_id)
-        .outerjoin(Category, Category.id == Term.category_id)
-        .order_by(open_first, Term.seen.desc(), Term.id)
-    )
-    if source_id is not None:
-        statement = statement.where(Term.source_id == source_id)
-    return [_view(term, title or url, category or "") for term, title, url, category in session.execute(statement)]
+    """Return the terms of one source or of all, MOST of them: undecided ones first, the most frequent of them first."""
+    undecided_first = case((_UNDECIDED, 0), else_=1)
+    return _views(session, _of(source_id).order_by(undecided_first, Term.seen.desc(), Term.id))
 
 
 def unmapped(session: Session, source_id: int | None = None) -> list[TermView]:
-    """Return the terms that nobody has decided about, the most frequent first."""
-    return [term for term in listed(session, source_id) if term.category_id is None and not term.ignored]
+    """Return the terms that nobody has decided about, the most frequent first, MOST of them."""
+    return _views(session, _of(source_id).where(_UNDECIDED).order_by(Term.seen.desc(), Term.id))
 
 
 def map_to(session: Session, term_id: int, category_id: int) -> Term:
@@ -119,38 +122,45 @@ def sort_into_categories(session: Session, ids: Select[int]) -> None:
     session.execute(insert(ArticleCategory).from_select(places, default))
 
 
-def known_terms(session: Session, source_id: int, names: Iterable[str], now: datetime.datetime) -> dict[str, Term]:
-    """Return the source's terms called `names`, by folded name; add those that are new, and guess what they mean."""
+def known_terms(session: Session, source_id: int, names: Iterable[str], now: datetime.datetime) -> dict[str, int]:
+    """Return the ids of the source's terms called `names`, by folded name; add new ones, and guess what they mean."""
     wanted: dict[str, str] = {}
     for name in names:
         wanted.setdefault(fold(name), name)
-    if not wanted:
-        return {}
-    found = {
-        term.folded: term
-        for term in session.scalars(select(Term).where(Term.source_id == source_id, Term.folded.in_(list(wanted))))
-    }
-    for folded in sorted(wanted.keys() - found.keys()):
-        found[folded] = Term(source_id=source_id, folded=folded, name=wanted[folded], last_seen_at=now)
-        session.add(found[folded])
-    undecided = [term for term in found.values() if term.category_id is None and term.ignored_at is None]
-    if undecided:
-        meanings = _meanings(session)
-        for term in undecided:
-            term.category_id = meanings.get(term.folded) or meanings.get(slug_of(term.name))
-    session.flush()
+    meanings = _meanings(session)
+    found = {}
+    for term_id, folded, undecided in session.execute(
+        select(Term.id, Term.folded, _UNDECIDED).where(Term.source_id == source_id, Term.folded.in_(wanted.keys()))
+    ):
+        found[folded] = term_id
+        if undecided and (meaning := _guess(meanings, wanted[folded])):
+            session.execute(update(Term).where(Term.id == term_id).values(category_id=meaning))
+    new = [
+        {
+            "source_id": source_id,
+            "folded": folded,
+            "name": name,
+            "category_id": _guess(meanings, name),
+            "last_seen_at": now,
+        }
+        for folded, name in wanted.items()
+        if folded not in found
+    ]
+    if new:
+        found.update((folded, term_id) for term_id, folded in session.execute(_ADD, new))
     return found
 
 
 def count_use(session: Session, uses: Mapping[int, int], now: datetime.datetime) -> None:
     """Note for each term id how many more articles have it."""
-    for term_id, count in sorted(uses.items()):
-        session.execute(
-            update(Term)
-            .where(Term.id == term_id)
-            .values(seen=Term.seen + count, last_seen_at=now)
-            .execution_options(synchronize_session=False)
+    if uses:
+        session.connection().execute(
+            _COUNT, [{"term": term_id, "more": more, "now": now} for term_id, more in sorted(uses.items())]
         )
+
+
+def _guess(meanings: Mapping[str, int], name: str) -> int | None:
+    return meanings.get(fold(name)) or meanings.get(slug_of(name))
 
 
 def _meanings(session: Session) -> dict[str, int]:
@@ -174,6 +184,20 @@ def _get(session: Session, term_id: int) -> Term:
     if term is None:
         raise NotFoundError("There is no such term.")
     return term
+
+
+def _of(source_id: int | None) -> Select[Term, str, str, str | None]:
+    statement = (
+        select(Term, Source.title, Source.url, Category.name)
+        .join(Source, Source.id == Term.source_id)
+        .outerjoin(Category, Category.id == Term.category_id)
+    )
+    return statement if source_id is None else statement.where(Term.source_id == source_id)
+
+
+def _views(session: Session, statement: Select[Term, str, str, str | None]) -> list[TermView]:
+    rows = session.execute(statement.limit(MOST))
+    return [_view(term, title or url, category or "") for term, title, url, category in rows]
 
 
 def _view(term: Term, source: str, category: str) -> TermView:

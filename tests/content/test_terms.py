@@ -155,3 +155,13 @@ def test_there_is_nothing_to_map_where_nothing_is(desk: Desk) -> None:
         terms.map_to(desk.session, term.id, 404)
     with pytest.raises(NotFoundError):
         terms.ignore(desk.session, 404, desk.now)
+
+
+def test_a_feed_with_a_word_for_everything_is_stored_and_its_words_listed_in_part(desk: Desk) -> None:
+    source = desk.source(default="World")
+    words = [[f"Person {article}-{number}" for number in range(50)] for article in range(500)]
+    entries = [entry(f"a{number}", *mine, "Rain") for number, mine in enumerate(words)]
+    assert desk.store(source, *entries).new == 500
+    listed = terms.unmapped(desk.session)
+    assert (len(listed), listed[0].name, listed[0].seen) == (terms.MOST, "Rain", 500)
+    assert sources.view(desk.session, source.id, desk.now).unmapped == 25_001
