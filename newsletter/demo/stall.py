@@ -126,7 +126,7 @@ def hosts(places: Iterable[str]) -> list[str]:
 
 def named(terms: Iterable[Collection[str]]) -> list[str]:
     """Return the names of categories for articles with these terms: the commonest, and the default one last."""
-    common = Counter(term for each in terms for term in set(each) if slug_of(term) and len(term) <= LONGEST)
+    common = Counter(term for each in terms for term in dict.fromkeys(each) if slug_of(term) and len(term) <= LONGEST)
     slugs: dict[str, str] = {}
     for term, count in common.most_common():
         if count >= _LEAST and slug_of(term) != slug_of(DEFAULT) and len(slugs) < MOST:
