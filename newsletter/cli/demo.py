@@ -66,11 +66,13 @@ def demo(
             house, site = House(ground, chosen, settings, supervisor), chosen.address("site")
             story = Story(house, Stall(site, feeds) if feeds else Gazette(site), telling)
             try:
+                whole = False
                 with contextlib.suppress(NewsletterError):  # the step it broke off in has told it
                     story.play()
+                    whole = True
                 _copy(ground, mails)
                 _show(story, telling, as_json)
-                if not leave:
+                if whole and not leave:
                     _stay(story, supervisor, errors if as_json else _paper())
             finally:
                 _copy(ground, mails)

@@ -122,7 +122,7 @@ class Story:
             crowd.sign_up(self.readers, f"{web}/subscribe", site)
             counts |= {
                 "sign_ups": len(self.readers),
-                "on_the_site": sum(reader.embedded for reader in self.readers),
+                "by_the_embedded_form": sum(reader.embedded for reader in self.readers),
                 "languages": len({reader.language for reader in self.readers}),
                 "time_zones": len({reader.timezone for reader in self.readers}),
             }
@@ -138,7 +138,7 @@ class Story:
             if not ready:
                 raise StoryError("The feeds hold no article that could be sent.")
             self.telling.expect("Articles", ready, ready if fresh is None else len(fresh))
-            counts |= {"ready": ready, "held_back": held}
+            counts |= {"ready": ready} | ({"held_back": held} if held else {})
         return fresh
 
     def _confirm(self) -> None:
@@ -210,7 +210,7 @@ class Story:
             crowd.leave_by_click(clicks)
             crowd.look_at_header(looked_at)
             crowd.leave_by_page(pages, by_address[pages.to].language)
-            counts |= {"by_one_click": 1, "by_the_page": 1, "headers_only_looked_at": 1}
+            counts |= {"by_one_click": 1, "by_the_page": 1, "only_looked": 1}
         return [by_address[clicks.to], by_address[pages.to]]
 
     def _publish(self) -> Articles | None:

@@ -1,6 +1,8 @@
 """What the demo found, as one document for programs and as tables for people."""
 
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -57,7 +59,7 @@ def show(console: Console, telling: Telling, story: Story) -> None:
     for one in story.rounds:
         if one.run is not None:
             runs.add_row(*map(str, asdict(one).values()))
-    console.print(steps, runs)
+    console.print(steps, *([runs] if story.rounds else []))
     states = ", ".join(f"{number:,} {state}" for state, number in story.deliveries.items() if number)
     console.print(f"All deliveries, confirmations too: {states or 'none'}. Mails caught: {story.caught:,}.")
     console.print("All counts agree." if telling.ok else "\n".join(["Something is wrong:", *telling.problems]))
@@ -69,4 +71,7 @@ def show_addresses(console: Console, story: Story) -> None:
     for name, url in addresses(story).items():
         places.add_row(name.replace("_", "-"), url)
     places.add_row("", f"login {LOGIN}, password {story.password}")
-    console.print(places)
+    command = Path(sys.executable).with_name("newsletter")
+    places.add_row("command", f"cd {story.house.ground.folder} && {command} runs list")
+    console.print(places, soft_wrap=True)
+    console.print("It all stays up until Ctrl-C.")
