@@ -24,8 +24,9 @@ from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.errors import NotFoundError
 from newsletter.foundation.services import services
-from newsletter.tasks import content
+from newsletter.tasks import content, digests
 from tests.conftest import NOW
+from tests.content.desk import entry, feed
 from tests.content.press import Page, Press, fetcher, rss
 
 MINUTE = datetime.timedelta(minutes=1)
@@ -447,6 +448,17 @@ def test_nothing_is_open_while_a_server_takes_its_time(newsroom: Flask, press: P
     key = add(press.print("/feed", Page(rss("a"), before=another_writes)))
     assert content.fetch_now(key).problem == ""
     content.fetch_due()
+
+
+def test_the_tick_numbers_what_waited_for_its_date(newsroom: Flask, press: Press) -> None:
+    key, earlier = add(press.url()), utc_now() - 2 * MINUTE
+    document = feed(entry("ahead", "World", published_at=earlier + MINUTE))
+    with transaction() as session:
+        storing.store(session, sources.locked(session, key), document, earlier)
+        assert session.scalars(select(Article.number)).one() is None
+    digests.tick()
+    with transaction() as session:
+        assert session.scalars(select(Article.number)).one() == 1
 
 
 def test_a_source_that_is_not_there_cannot_be_fetched(newsroom: Flask) -> None:
