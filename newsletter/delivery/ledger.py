@@ -12,14 +12,13 @@ believed: an outcome closes a `sending` or `unknown` delivery whoever holds the 
 """
 
 import datetime
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Flask
-from sqlalchemy import bindparam, case, func, literal, select, text, update
+from sqlalchemy import bindparam, case, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from newsletter.delivery import finishing, retrying
@@ -333,16 +332,3 @@ def _skip_chunk(session: Session, lease: Lease, now: datetime.datetime) -> None:
     )
     number = skipped.rowcount  # type: ignore[attr-defined]
     count(session, {(lease.mailing_id, DeliveryState.PLANNED, DeliveryState.SKIPPED): number})
-
-
-def new_stamp() -> str:
-    """Return the random part of a mailing's Message-IDs: 64 bits as hexadecimal characters."""
-    return secrets.token_hex(8)
-
-
-def exact_counts(session: Session, mailing_id: int) -> dict[str, int]:
-    """Count the deliveries themselves, by state: what the counters must agree with. Not for pages."""
-    rows = session.execute(
-        select(Delivery.state, func.count()).where(Delivery.mailing_id == mailing_id).group_by(Delivery.state)
-    )
-    return {state.value: number for state, number in rows}

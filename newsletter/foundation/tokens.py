@@ -20,8 +20,6 @@ class Purpose(enum.Enum):
     """What a token is for: its salt, and its lifetime in seconds."""
 
     CONFIRM = ("confirm", 2 * DAY)
-    RECONFIRM = ("reconfirm", 7 * DAY)
-    """The button of an expired confirmation that asks for a new mail."""
     NOT_ME = ("not-me", 60 * DAY)
     SIGNUP_FORM = ("signup-form", DAY)
     UNDO = ("undo", 7 * DAY)
