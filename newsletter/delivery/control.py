@@ -83,7 +83,7 @@ def settle_unknown(
     query = (
         select(Delivery.id, Delivery.mailing_id, Mailing.kind, Mailing.state)
         .join(Mailing, Mailing.id == Delivery.mailing_id)
-        .where(Delivery.state == DeliveryState.UNKNOWN, Delivery.settled_at.is_(None))
+        .where(Delivery.unknown_at.is_not(None))
         .order_by(Delivery.mailing_id, Delivery.id)
     )
     if delivery_ids is not None:
@@ -103,7 +103,7 @@ def settle_unknown(
             session.execute(
                 update(Delivery)
                 .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.UNKNOWN)
-                .values(settled_at=now)
+                .values(settled_at=now, unknown_at=None)
                 .execution_options(synchronize_session=False)
             )
     return len(rows)

@@ -211,6 +211,8 @@ def settle(session: Session, outcomes: Mapping[int, Outcome], now: datetime.date
                 "retry_at": retry_at,
                 "attempts": row.attempts if state is DeliveryState.PLANNED else row.attempts + 1,
                 "settled_at": now if state in _SETTLED else None,
+                "unknown_at": now if state is DeliveryState.UNKNOWN else None,
+                "failure": outcome.failure,
                 "reply_code": outcome.code,
                 "reply_text": outcome.text or None,
             }
@@ -245,17 +247,29 @@ _UPDATE: Final = (
     .values(
         {
             name: bindparam(name)
-            for name in ("state", "reason", "retry_at", "attempts", "settled_at", "reply_code", "reply_text")
+            for name in (
+                "state",
+                "reason",
+                "retry_at",
+                "attempts",
+                "settled_at",
+                "unknown_at",
+                "failure",
+                "reply_code",
+                "reply_text",
+            )
         }
     )
 )
 _UNNEST: Final = text(
     "UPDATE deliveries d SET state = v.state, reason = v.reason, retry_at = v.retry_at, attempts = v.attempts, "
-    "settled_at = v.settled_at, reply_code = v.reply_code, reply_text = v.reply_text "
+    "settled_at = v.settled_at, unknown_at = v.unknown_at, failure = v.failure, "
+    "reply_code = v.reply_code, reply_text = v.reply_text "
     "FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[]), "
     "CAST(:retries AS timestamptz[]), CAST(:attempts AS int[]), CAST(:settled AS timestamptz[]), "
-    "CAST(:codes AS int[]), CAST(:texts AS text[])) "
-    "AS v(id, state, reason, retry_at, attempts, settled_at, reply_code, reply_text) WHERE d.id = v.id"
+    "CAST(:unknown AS timestamptz[]), CAST(:failures AS text[]), CAST(:codes AS int[]), CAST(:texts AS text[])) "
+    "AS v(id, state, reason, retry_at, attempts, settled_at, unknown_at, failure, reply_code, reply_text) "
+    "WHERE d.id = v.id"
 )
 
 
@@ -273,6 +287,8 @@ def _write(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
             "retries": [change["retry_at"] for change in changes],
             "attempts": [change["attempts"] for change in changes],
             "settled": [change["settled_at"] for change in changes],
+            "unknown": [change["unknown_at"] for change in changes],
+            "failures": [change["failure"] and change["failure"].value for change in changes],
             "codes": [change["reply_code"] for change in changes],
             "texts": [change["reply_text"] for change in changes],
         },

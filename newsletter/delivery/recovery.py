@@ -75,7 +75,7 @@ def regroup_due(session: Session, now: datetime.datetime, size: int = 1000) -> i
         select(Delivery.id, Delivery.mailing_id, Mailing.kind)
         .join(Mailing, Mailing.id == Delivery.mailing_id)
         .where(
-            Delivery.state == DeliveryState.DEFERRED, Delivery.retry_at <= now, Mailing.state == MailingState.SENDING
+            Delivery.retry_at <= now, Delivery.state == DeliveryState.DEFERRED, Mailing.state == MailingState.SENDING
         )
         .order_by(Delivery.mailing_id, Delivery.id)
         .limit(size)
@@ -92,7 +92,7 @@ def resend_unknown_confirmations(session: Session, now: datetime.datetime) -> in
         select(Delivery.id, Delivery.mailing_id)
         .join(Mailing, Mailing.id == Delivery.mailing_id)
         .where(
-            Delivery.state == DeliveryState.UNKNOWN,
+            Delivery.unknown_at.is_not(None),
             Mailing.kind == MailingKind.CONFIRMATIONS,
             Delivery.attempts <= retrying.RESENDS,
             Mailing.give_up_at > now,
@@ -119,7 +119,7 @@ def plan_again(
     moved = session.execute(
         update(Delivery)
         .where(Delivery.id.in_(ids), Delivery.state == old)
-        .values(state=DeliveryState.PLANNED, chunk_id=chunk_id, retry_at=None, settled_at=None)
+        .values(state=DeliveryState.PLANNED, chunk_id=chunk_id, retry_at=None, settled_at=None, unknown_at=None)
         .execution_options(synchronize_session=False)
     )
     count(session, {(mailing_id, old, DeliveryState.PLANNED): moved.rowcount})  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import Final
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from newsletter.delivery.models import RelayState
+from newsletter.delivery.models import FROM_SETTINGS, RelayState
 from newsletter.delivery.replies import Outcome
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
@@ -30,7 +30,7 @@ class RelayWatch:
     def paused(self) -> bool:
         """Tell whether to leave the relay alone for now."""
         with self._app.app_context():
-            state = db.session.get(RelayState, 1)
+            state = db.session.get(RelayState, FROM_SETTINGS)
             return state is not None and state.paused_until is not None and state.paused_until > utc_now()
 
     def note(self, problem: Outcome | None, *, accepted: int) -> datetime.datetime | None:
@@ -53,9 +53,9 @@ class RelayWatch:
 
 
 def _row(session: Session) -> RelayState:
-    state = session.get(RelayState, 1)
+    state = session.get(RelayState, FROM_SETTINGS)
     if state is None:
-        state = RelayState(id=1, failures=0)
+        state = RelayState(id=FROM_SETTINGS, failures=0)
         session.add(state)
     return state
 

@@ -49,6 +49,25 @@ class Verdict(enum.Enum):
     """The connection was lost after the dot and before its reply (RFC 1047)."""
 
 
+class Failure(enum.StrEnum):
+    """What a refusal is about (standards 4.1): the reader, or us."""
+
+    READER = "reader"
+    """The address is dead."""
+    MAILBOX = "mailbox"
+    """The reader's mailbox is full, or takes nothing for now."""
+    DOMAIN = "domain"
+    AUTHENTICATION = "authentication"
+    """Our account, or SPF, DKIM and DMARC of ours."""
+    REPUTATION = "reputation"
+    """Policy, blocks, rates: what providers think of us."""
+    BUG = "bug"
+    """Our message is not what it should be: format, size, protocol."""
+    ADDRESS = "address"
+    """The next hop cannot take such an address (SMTPUTF8)."""
+    TEMPORARY = "temporary"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one attempt."""
@@ -56,6 +75,7 @@ class Outcome:
     verdict: Verdict
     code: int | None = None
     text: str = ""
+    failure: Failure | None = None
 
 
 def judge(phase: Phase, code: int, text: str, *, utf8: bool = False) -> Outcome:

@@ -9,7 +9,16 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Subscriber
-from newsletter.delivery.models import Delivery, DeliveryState, Mailing, MailingKind, MailingState, Reason, RelayState
+from newsletter.delivery.models import (
+    FROM_SETTINGS,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingKind,
+    MailingState,
+    Reason,
+    RelayState,
+)
 from newsletter.digests.models import Run
 from newsletter.foundation.errors import NotFoundError
 
@@ -149,17 +158,14 @@ def all_deliveries(
 def open_unknown(session: Session, *, after: int = 0, limit: int = 100) -> list[DeliveryRow]:
     """Return deliveries whose fate is unknown and that nobody has settled yet."""
     query = (
-        _deliveries()
-        .where(Delivery.state == DeliveryState.UNKNOWN, Delivery.settled_at.is_(None), Delivery.id > after)
-        .order_by(Delivery.id)
-        .limit(limit)
+        _deliveries().where(Delivery.unknown_at.is_not(None), Delivery.id > after).order_by(Delivery.id).limit(limit)
     )
     return [DeliveryRow(*row) for row in session.execute(query)]
 
 
 def count_open_unknown(session: Session) -> int:
     """Count those, by their own small index."""
-    query = select(func.count()).where(Delivery.state == DeliveryState.UNKNOWN, Delivery.settled_at.is_(None))
+    query = select(func.count()).where(Delivery.unknown_at.is_not(None))
     return session.scalar(query) or 0
 
 
@@ -201,4 +207,4 @@ def last_run(session: Session, cadence_id: int) -> Run | None:
 
 def relay_state(session: Session) -> RelayState | None:
     """Return what the relay last told us about ourselves; None before the first mail."""
-    return session.get(RelayState, 1, populate_existing=True)
+    return session.get(RelayState, FROM_SETTINGS, populate_existing=True)

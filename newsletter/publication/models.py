@@ -1,11 +1,12 @@
 """The publication (one row) and its affiliates."""
 
 import datetime
+import enum
 
-from sqlalchemy import CheckConstraint, String, Text
+from sqlalchemy import CheckConstraint, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.foundation.db import Base
+from newsletter.foundation.db import Base, Word
 
 
 class Publication(Base):
@@ -46,3 +47,33 @@ class Affiliate(Base):
     slug: Mapped[str] = mapped_column(String(60), unique=True)
     name: Mapped[str] = mapped_column(String(120))
     archived_at: Mapped[datetime.datetime | None]
+
+
+class KeyAlgorithm(enum.StrEnum):
+    """How a DKIM key signs."""
+
+    RSA = "rsa"
+    """rsa-sha256, 2048 bits (RFC 6376, RFC 8301)."""
+    ED25519 = "ed25519"
+    """ed25519-sha256 (RFC 8463): some providers fail mail that carries it, so it is off unless asked for."""
+
+
+class DkimKey(Base):
+    """A key that signs our mail; its public half stands in the DNS at `<selector>._domainkey.<domain>`."""
+
+    __tablename__ = "dkim_keys"
+    __table_args__ = (UniqueConstraint("domain", "selector"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    domain: Mapped[str] = mapped_column(String(255))
+    selector: Mapped[str] = mapped_column(String(63))
+    algorithm: Mapped[KeyAlgorithm] = mapped_column(Word(KeyAlgorithm))
+    sealed: Mapped[str] = mapped_column(Text)
+    """The private key (PKCS #8, PEM), encrypted under the data keys."""
+    record: Mapped[str] = mapped_column(Text)
+    """The value of the TXT record."""
+    created_at: Mapped[datetime.datetime]
+    signing_from: Mapped[datetime.datetime | None]
+    """Since when it has signed; until then it is only published."""
+    retired_at: Mapped[datetime.datetime | None]
+    """Since when it signs no more; its record stays published for a while (standards A5)."""

@@ -14,7 +14,7 @@ from newsletter.cli.seed import add_articles, add_readers
 from newsletter.content import categories
 from newsletter.content.models import Article
 from newsletter.delivery import workers
-from newsletter.delivery.models import Delivery, DeliveryState, Mailing, RelayState
+from newsletter.delivery.models import FROM_SETTINGS, Delivery, DeliveryState, Mailing, RelayState
 from newsletter.digests.models import Run
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
@@ -74,7 +74,7 @@ def test_the_overview_says_what_is_wrong_and_what_needs_somebody(busy: Flask, ad
     with transaction() as session:
         workers.show(session, "mail-1:1:a", utc_now())
         alarms.sound(session, "x", "The digest “Daily” is late.", utc_now())
-        session.add(RelayState(id=1, failures=2, last_error="454 try later", last_error_at=utc_now()))
+        session.add(RelayState(id=FROM_SETTINGS, failures=2, last_error="454 try later", last_error_at=utc_now()))
     page = ada.open("/admin/")
     assert "No worker is at work" not in page
     assert "The digest “Daily” is late." in page

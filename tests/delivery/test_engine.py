@@ -11,7 +11,16 @@ from newsletter.audience.models import Cadence, Subscriber, Subscription, Subscr
 from newsletter.audience.models import SuppressionReason as Why
 from newsletter.delivery import control, recovery
 from newsletter.delivery.control import Settlement
-from newsletter.delivery.models import Chunk, Delivery, DeliveryState, Mailing, MailingState, Reason, RelayState
+from newsletter.delivery.models import (
+    FROM_SETTINGS,
+    Chunk,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Reason,
+    RelayState,
+)
 from newsletter.digests.models import RunState
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
@@ -176,7 +185,7 @@ def test_a_relay_that_is_away_costs_no_attempt_and_sending_goes_on_by_itself(
     engine = world.engine(app_on_each, tmp_path / "j", port)
     assert engine.run(bulk=True, seconds=5).sent == 0
     assert world.states(db.session()) == {"planned": 10}
-    state = db.session.get_one(RelayState, 1, populate_existing=True)
+    state = db.session.get_one(RelayState, FROM_SETTINGS, populate_existing=True)
     assert "cannot connect" in state.last_error
     assert set(db.session.scalars(select(Delivery.attempts))) == {0}
     with transaction() as session:  # time goes by
@@ -195,7 +204,7 @@ def test_a_relay_that_refuses_us_marks_no_reader(app_on_each: Flask, tmp_path: P
         engine.run(bulk=True, seconds=5)
         engine.close()
     assert world.states(db.session()) == {"planned": 30}
-    assert "550" in db.session.get_one(RelayState, 1, populate_existing=True).last_error
+    assert "550" in db.session.get_one(RelayState, FROM_SETTINGS, populate_existing=True).last_error
 
 
 def test_a_paused_mailing_waits_and_a_cancelled_one_ends(app_on_each: Flask, tmp_path: Path) -> None:
@@ -243,7 +252,7 @@ def test_an_incomplete_publication_sends_nothing_and_says_why(app: Flask, tmp_pa
         engine.close()
     assert sink.messages == []
     assert world.states(db.session()) == {"planned": 2}
-    assert "postal address" in db.session.get_one(RelayState, 1, populate_existing=True).last_error
+    assert "postal address" in db.session.get_one(RelayState, FROM_SETTINGS, populate_existing=True).last_error
 
 
 def test_a_name_that_cannot_be_composed_fails_alone(app: Flask, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from newsletter.delivery.replies import Failure
 from newsletter.foundation.db import BIG_ID, Base, Word, only
 
 CHUNKS: Final = 2**20
@@ -55,7 +56,7 @@ class Reason(enum.StrEnum):
     EXPIRED = "expired"
     NOTHING_NEW = "nothing_new"
     REFUSED = "refused"
-    """The relay refused it for good."""
+    """The relay refused it for good; `failure` says what about."""
     GAVE_UP = "gave_up"
     """Temporary errors until its time was over."""
     UNSENDABLE = "unsendable"
@@ -87,6 +88,14 @@ class Mailing(Base):
     """Temporary errors are not retried past this."""
     started_at: Mapped[datetime.datetime | None]
     finished_at: Mapped[datetime.datetime | None]
+    not_before: Mapped[datetime.datetime | None]
+    """A limit lets nothing of it leave earlier."""
+    per_hour: Mapped[int | None]
+    """The speed that an operator gave it."""
+    paused_because: Mapped[str] = mapped_column(Text, default="")
+    """Why it was paused by itself, in words for operators; empty where an operator did it."""
+    rendered_in_full: Mapped[int] = mapped_column(default=0)
+    """Messages whose template is rendered anew for each reader."""
     planned: Mapped[int] = mapped_column(default=0)
     sending: Mapped[int] = mapped_column(default=0)
     accepted: Mapped[int] = mapped_column(default=0)
@@ -137,8 +146,11 @@ class Delivery(Base):
         Index("ix_deliveries_chunk", "chunk_id", "id"),
         Index("ix_deliveries_subscriber", "subscriber_id"),
         Index("ix_deliveries_confirmation", "confirmation_id", **only("confirmation_id IS NOT NULL")),
-        Index("ix_deliveries_unknown", "mailing_id", **only("state = 'unknown' AND settled_at IS NULL")),
-        Index("ix_deliveries_deferred", "retry_at", **only("state = 'deferred'")),
+        # On what is told of few deliveries only: an index on `state`, even as a condition, would make PostgreSQL write
+        # to every index each time that a row moves on (no HOT updates).
+        Index("ix_deliveries_unknown_at", "mailing_id", **only("unknown_at IS NOT NULL")),
+        Index("ix_deliveries_retry_at", "retry_at", **only("retry_at IS NOT NULL")),
+        {"postgresql_with": {"fillfactor": 50}},  # room for a row to move on within its page
     )
 
     id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
@@ -157,7 +169,14 @@ class Delivery(Base):
     """When it was first handed to a relay: the message's Date."""
     settled_at: Mapped[datetime.datetime | None]
     """When its fate was decided; of an unknown one, when an operator left it at that."""
+    unknown_at: Mapped[datetime.datetime | None]
+    """Since when it has been unknown and waits for evidence or an operator."""
     retry_at: Mapped[datetime.datetime | None]
+    """When a deferred one is tried again."""
+    failure: Mapped[Failure | None] = mapped_column(Word(Failure))
+    """What the last refusal was about."""
+    relay_id: Mapped[int | None]
+    """The relay that answered; 0 is the one of the settings."""
     reply_code: Mapped[int | None]
     reply_text: Mapped[str | None] = mapped_column(Text)
     """The relay's words, shortened, with addresses masked."""
@@ -173,16 +192,3 @@ class Worker(Base):
     host: Mapped[str] = mapped_column(String(80))
     started_at: Mapped[datetime.datetime]
     seen_at: Mapped[datetime.datetime] = mapped_column(index=True)
-
-
-class RelayState(Base):
-    """What the relay last told us about ourselves: shown to operators, and a pause while it refuses us (one row)."""
-
-    __tablename__ = "relay_states"
-
-    id: Mapped[int] = mapped_column(primary_key=True, default=1)
-    paused_until: Mapped[datetime.datetime | None]
-    last_error: Mapped[str] = mapped_column(Text, default="")
-    last_error_at: Mapped[datetime.datetime | None]
-    last_accepted_at: Mapped[datetime.datetime | None]
-    failures: Mapped[int] = mapped_column(default=0)
