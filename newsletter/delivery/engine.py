@@ -15,11 +15,12 @@ from types import ModuleType
 from typing import Final, TypeVar
 
 from newsletter.delivery.composing import Compose
+from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import LEASE, Group, Lease, Ledger
 from newsletter.delivery.relaying import RelayWatch
 from newsletter.delivery.replies import Outcome, Verdict
-from newsletter.delivery.smtp import DOT_TIMEOUT, Job, Relay, RelayError, Session
+from newsletter.delivery.smtp import DOT_TIMEOUT, Job, RelayError, Session
 from newsletter.foundation.clock import monotonic
 from newsletter.foundation.errors import NewsletterError, RenderError
 
@@ -48,7 +49,7 @@ class Slice:
 class Engine:
     """Sends what the ledger leases, through one relay."""
 
-    def __init__(self, ledger: Ledger, relay: Relay, journal: Journal, watch: RelayWatch, connections: int) -> None:
+    def __init__(self, ledger: Ledger, relay: Endpoint, journal: Journal, watch: RelayWatch, connections: int) -> None:
         self._ledger, self._relay, self._journal, self._watch = ledger, relay, journal, watch
         self._sessions: list[Session] = []
         self._connections = connections

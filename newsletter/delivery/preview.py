@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Cadence, Subscriber
 from newsletter.delivery.composing_runs import Frames
+from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.replies import Outcome, Verdict
-from newsletter.delivery.smtp import Job, Relay, RelayError
+from newsletter.delivery.smtp import Job, RelayError
 from newsletter.delivery.smtp import Session as Connection
 from newsletter.digests.forecast import preview_selection
 from newsletter.foundation.errors import ConflictError, NotFoundError
@@ -44,7 +45,7 @@ def compose_test(
 
 def send_now(settings: Settings, message: Message) -> Outcome:
     """Hand one message to the relay and wait for its reply. Raises ConflictError with the relay's words on refusal."""
-    outcome = asyncio.run(_send(Relay.from_url(settings.smtp_url.get_secret_value()), message))
+    outcome = asyncio.run(_send(Endpoint.from_url(settings.smtp_url.get_secret_value()), message))
     if outcome.verdict is not Verdict.ACCEPTED:
         raise ConflictError(
             f"The relay did not take the mail: {outcome.code or ''} {outcome.text}".replace(":  ", ": ")
@@ -52,7 +53,7 @@ def send_now(settings: Settings, message: Message) -> Outcome:
     return outcome
 
 
-async def _send(relay: Relay, message: Message) -> Outcome:
+async def _send(relay: Endpoint, message: Message) -> Outcome:
     connection, outcomes = Connection(), list[Outcome]()
     jobs = iter([Job(0, message.return_path, message.recipient, message.content, message.smtputf8)])
     try:

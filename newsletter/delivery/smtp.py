@@ -14,8 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
-from urllib.parse import parse_qs, unquote, urlsplit
 
+from newsletter.delivery.endpoints import Endpoint
+from newsletter.delivery.models import Tls
 from newsletter.delivery.replies import Outcome, Phase, Verdict, judge, lost
 
 CONNECT_TIMEOUT: Final = 15.0
@@ -26,35 +27,6 @@ DOT_TIMEOUT: Final = 300.0
 
 _LOST: Final = 0
 """Stands for a code where the connection went away instead."""
-
-
-@dataclass(frozen=True)
-class Relay:
-    """Where messages are handed over, and how."""
-
-    host: str
-    port: int
-    tls: str
-    """`implicit`, `starttls` (required) or `opportunistic`."""
-    username: str = ""
-    password: str = ""
-    hello: str = "localhost"
-
-    @classmethod
-    def from_url(cls, url: str) -> "Relay":
-        """Read `smtp://user:password@host:port?starttls=required` or `smtps://…`."""
-        parts = urlsplit(url)
-        query = parse_qs(parts.query)
-        implicit = parts.scheme == "smtps"
-        required = query.get("starttls", [""])[0] == "required" or bool(parts.username)
-        return cls(
-            host=parts.hostname or "",
-            port=parts.port or (465 if implicit else 25),
-            tls="implicit" if implicit else "starttls" if required else "opportunistic",
-            username=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            hello=query.get("hello", [socket.getfqdn()])[0],
-        )
 
 
 @dataclass(slots=True)
@@ -105,10 +77,10 @@ class Session(asyncio.Protocol):
 
     # -- the beginning: a short conversation, awaited step by step
 
-    async def open(self, relay: Relay) -> None:
+    async def open(self, relay: Endpoint) -> None:
         """Connect, greet, secure and authenticate. Raises RelayError."""
         loop = asyncio.get_running_loop()
-        context = ssl.create_default_context() if relay.tls == "implicit" else None
+        context = ssl.create_default_context() if relay.tls is Tls.IMPLICIT else None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await loop.create_connection(
@@ -142,7 +114,7 @@ class Session(asyncio.Protocol):
             raise RelayError(phase, judge(phase, code, text))
         return text
 
-    async def _hello(self, relay: Relay) -> None:
+    async def _hello(self, relay: Endpoint) -> None:
         name = relay.hello.encode("ascii", "ignore") or b"localhost"
         try:
             text = await self._ask(Phase.HELLO, b"EHLO " + name, ok=250)
@@ -154,15 +126,15 @@ class Session(asyncio.Protocol):
         words = [line.partition(" ") for line in text.splitlines()[1:]]
         self.extensions = {keyword.upper(): rest for keyword, _, rest in words}
 
-    async def _secure(self, relay: Relay) -> None:
-        if relay.tls == "implicit" or (relay.tls == "opportunistic" and "STARTTLS" not in self.extensions):
+    async def _secure(self, relay: Endpoint) -> None:
+        if relay.tls is Tls.IMPLICIT or (relay.tls is Tls.OPPORTUNISTIC and "STARTTLS" not in self.extensions):
             return
         if "STARTTLS" not in self.extensions:
             raise RelayError(Phase.TLS, lost(Phase.TLS, "the relay offers no STARTTLS, which its settings require"))
         await self._ask(Phase.TLS, b"STARTTLS", ok=220)
         self._buffer = b""  # what was sent in clear before the handshake is not the relay's word
         context = ssl.create_default_context()
-        if relay.tls == "opportunistic":
+        if relay.tls is Tls.OPPORTUNISTIC:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
             transport = await asyncio.get_running_loop().start_tls(
@@ -173,7 +145,7 @@ class Session(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         await self._hello(relay)
 
-    async def _authenticate(self, relay: Relay) -> None:
+    async def _authenticate(self, relay: Endpoint) -> None:
         if not relay.username:
             return
         offered = self.extensions.get("AUTH", "").upper().split()

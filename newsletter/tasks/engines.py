@@ -11,11 +11,11 @@ from celery import signals
 from flask import Flask
 
 from newsletter.delivery import recovery, workers
+from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.engine import Engine
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.relaying import RelayWatch
-from newsletter.delivery.smtp import Relay
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db
 from newsletter.foundation.errors import ConflictError
@@ -67,7 +67,7 @@ def _make(app: Flask) -> _Kept:
     owner = workers.new_name()
     made = Engine(
         Ledger(app, owner),
-        Relay.from_url(settings.smtp_url.get_secret_value()),
+        Endpoint.from_url(settings.smtp_url.get_secret_value()),
         Journal(journals(settings), owner),
         RelayWatch(app),
         settings.smtp_connections,

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 import pytest
 from aiosmtpd.controller import Controller
 
+from newsletter.delivery.endpoints import Endpoint
+from newsletter.delivery.models import Tls
 from newsletter.delivery.replies import Outcome, Phase, Verdict
-from newsletter.delivery.smtp import Job, Relay, RelayError, Session
+from newsletter.delivery.smtp import Job, RelayError, Session
 from tests.delivery.sink import DROP, DROP_AFTER, Script, Sink
 
 CONTENT = b"Subject: hi\r\n\r\n.a line that begins with a dot\r\n..two\r\nend\r\n"
@@ -27,7 +29,7 @@ def hand_over(port: int, work: Iterable[Job]) -> tuple[dict[int, Outcome], list[
 
     async def run() -> None:
         session = Session()
-        await session.open(Relay("127.0.0.1", port, "opportunistic"))
+        await session.open(Endpoint("127.0.0.1", port, Tls.OPPORTUNISTIC))
         await session.send(
             lambda: next(queue, None),
             lambda job: dots.append(job.id),
@@ -125,7 +127,7 @@ def test_a_data_accepted_without_a_recipient_is_ended_by_a_lone_dot() -> None:
     async def run() -> None:
         server = await asyncio.start_server(confused, "127.0.0.1", 0)
         session = Session()
-        await session.open(Relay("127.0.0.1", server.sockets[0].getsockname()[1], "opportunistic"))
+        await session.open(Endpoint("127.0.0.1", server.sockets[0].getsockname()[1], Tls.OPPORTUNISTIC))
         queue = iter(jobs(2))
         await session.send(
             lambda: next(queue, None), lambda _: None, lambda job, outcome: outcomes.__setitem__(job.id, outcome)
@@ -166,7 +168,7 @@ def test_a_wrong_password_is_our_fault_and_no_readers() -> None:
     with Sink(extensions=("AUTH PLAIN",)) as sink:
 
         async def run() -> None:
-            relay = Relay("127.0.0.1", sink.port, "opportunistic", "me", "wrong")
+            relay = Endpoint("127.0.0.1", sink.port, Tls.OPPORTUNISTIC, "me", "wrong")
             await Session().open(relay)
 
         with pytest.raises(RelayError) as caught:
@@ -177,7 +179,7 @@ def test_a_wrong_password_is_our_fault_and_no_readers() -> None:
 
 def test_required_starttls_that_is_not_offered_is_refused() -> None:
     with Sink() as sink, pytest.raises(RelayError) as caught:
-        asyncio.run(Session().open(Relay("127.0.0.1", sink.port, "starttls")))
+        asyncio.run(Session().open(Endpoint("127.0.0.1", sink.port, Tls.STARTTLS)))
     assert caught.value.phase is Phase.TLS
 
 

@@ -15,12 +15,12 @@ from newsletter.audience.models import Cadence, Cut, Subscriber, Subscription, S
 from newsletter.audience.models import SuppressionReason as Why
 from newsletter.content.models import Article, ArticleCategory, Category, Counter
 from newsletter.delivery import starting
+from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.engine import Engine
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import Ledger
-from newsletter.delivery.models import Delivery, DeliveryState, Mailing
+from newsletter.delivery.models import Delivery, DeliveryState, Mailing, Tls
 from newsletter.delivery.relaying import RelayWatch
-from newsletter.delivery.smtp import Relay
 from newsletter.digests.models import Run
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import transaction
@@ -142,7 +142,7 @@ def start(key: str = "key") -> Run:
 
 def engine(app: Flask, folder: Path, port: int, owner: str = "host:1:a", connections: int = 3) -> Engine:
     """An engine that sends to the sink at `port`."""
-    relay = Relay("127.0.0.1", port, "opportunistic")
+    relay = Endpoint("127.0.0.1", port, Tls.OPPORTUNISTIC)
     return Engine(Ledger(app, owner), relay, Journal(folder, owner), RelayWatch(app), connections)
 
 
