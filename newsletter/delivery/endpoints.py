@@ -1,5 +1,6 @@
 """Where a relay is and how to speak to it: what the SMTP client needs to know of it."""
 
+import functools
 import socket
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -21,6 +22,10 @@ class Endpoint:
     name: str = "settings"
     connections: int = 5
     """At most so many of this process."""
+    weight: int = 1
+    """Its share of the mail beside others; 0: only when those with a weight are away."""
+    clear_password: bool = False
+    """The password may cross a network unencrypted."""
 
     @classmethod
     def from_url(cls, url: str, connections: int = 5) -> "Endpoint":
@@ -35,6 +40,12 @@ class Endpoint:
             tls=Tls.IMPLICIT if implicit else Tls.STARTTLS if required else Tls.OPPORTUNISTIC,
             username=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
-            hello=query.get("hello", [socket.getfqdn()])[0],
+            hello=query.get("hello", [own_name()])[0],
             connections=connections,
         )
+
+
+@functools.cache
+def own_name() -> str:
+    """Return this host's name for EHLO; asked once, as the answer may take the resolver seconds."""
+    return socket.getfqdn()

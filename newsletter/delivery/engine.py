@@ -18,9 +18,10 @@ from newsletter.delivery.composing import Compose
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import LEASE, Group, Lease, Ledger
+from newsletter.delivery.opening import RelayError
 from newsletter.delivery.relaying import RelayWatch
 from newsletter.delivery.replies import Outcome, Verdict
-from newsletter.delivery.smtp import DOT_TIMEOUT, Job, RelayError, Session
+from newsletter.delivery.smtp import DOT_TIMEOUT, Job, Session
 from newsletter.foundation.clock import monotonic
 from newsletter.foundation.errors import NewsletterError, RenderError
 

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from newsletter.audience.models import Cadence, Subscriber
 from newsletter.delivery.composing_runs import Frames
 from newsletter.delivery.endpoints import Endpoint
+from newsletter.delivery.opening import RelayError
 from newsletter.delivery.replies import Outcome, Verdict
-from newsletter.delivery.smtp import Job, RelayError
+from newsletter.delivery.smtp import Job
 from newsletter.delivery.smtp import Session as Connection
 from newsletter.digests.forecast import preview_selection
 from newsletter.foundation.errors import ConflictError, NotFoundError

@@ -6,27 +6,18 @@ is *unsent*: nothing else decides between the two.
 """
 
 import asyncio
-import base64
-import contextlib
-import socket
-import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from newsletter.delivery.endpoints import Endpoint
-from newsletter.delivery.models import Tls
+from newsletter.delivery.opening import open_relay
 from newsletter.delivery.replies import Outcome, Phase, Verdict, judge, lost
 
-CONNECT_TIMEOUT: Final = 15.0
 COMMAND_TIMEOUT: Final = 60.0
 DOT_TIMEOUT: Final = 300.0
 """Seconds to wait for the reply to the dot; a lease must outlive it (RFC 5321 section 4.5.3.2.6 would wait longer)."""
-
-
-_LOST: Final = 0
-"""Stands for a code where the connection went away instead."""
 
 
 @dataclass(slots=True)
@@ -41,15 +32,6 @@ class Job:
     """An address needs SMTPUTF8 (RFC 6531)."""
     phase: Phase = Phase.MAIL
     failed: Outcome | None = None
-
-
-class RelayError(Exception):
-    """The relay cannot be used now; `outcome` says how far we came."""
-
-    def __init__(self, phase: Phase, outcome: Outcome) -> None:
-        super().__init__(outcome.text)
-        self.phase = phase
-        self.outcome = outcome
 
 
 NextJob = Callable[[], Job | None]
@@ -69,96 +51,14 @@ class Session(asyncio.Protocol):
         self._lines: list[bytes] = []
         self._expected: deque[tuple[str, Job | None]] = deque()
         self._lockstep: deque[tuple[bytes, tuple[str, Job]]] = deque()
-        self._replies: asyncio.Queue[tuple[int, str]] | None = asyncio.Queue()
-        """Of the opening conversation; the greeting may come before anybody asks for it."""
         self._finished: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._why = "the relay closed the connection"
 
-    # -- the beginning: a short conversation, awaited step by step
-
     async def open(self, relay: Endpoint) -> None:
         """Connect, greet, secure and authenticate. Raises RelayError."""
-        loop = asyncio.get_running_loop()
-        context = ssl.create_default_context() if relay.tls is Tls.IMPLICIT else None
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                await loop.create_connection(
-                    lambda: self, relay.host, relay.port, ssl=context, server_hostname=relay.host if context else None
-                )
-        except (OSError, TimeoutError) as error:
-            reason = f"cannot connect to {relay.host}:{relay.port}: {str(error) or 'no answer'}"
-            raise RelayError(Phase.CONNECT, lost(Phase.CONNECT, reason)) from None
-        try:
-            await self._ask(Phase.GREETING, b"", ok=220)
-            await self._hello(relay)
-            await self._secure(relay)
-            await self._authenticate(relay)
-        except RelayError:
-            self.close()
-            raise
-        self._replies = None
-
-    async def _ask(self, phase: Phase, line: bytes, ok: int) -> str:
-        assert self._replies is not None
-        if line:
-            self._transport.write(line + b"\r\n")
-        try:
-            async with asyncio.timeout(COMMAND_TIMEOUT):
-                code, text = await self._replies.get()
-        except TimeoutError:
-            raise RelayError(phase, lost(phase, "the relay did not answer in time")) from None
-        if code == _LOST:
-            raise RelayError(phase, lost(phase, text))
-        if code != ok:
-            raise RelayError(phase, judge(phase, code, text))
-        return text
-
-    async def _hello(self, relay: Endpoint) -> None:
-        name = relay.hello.encode("ascii", "ignore") or b"localhost"
-        try:
-            text = await self._ask(Phase.HELLO, b"EHLO " + name, ok=250)
-        except RelayError as error:
-            if error.outcome.verdict is not Verdict.OURS:
-                raise
-            await self._ask(Phase.HELLO, b"HELO " + name, ok=250)
-            text = ""
-        words = [line.partition(" ") for line in text.splitlines()[1:]]
-        self.extensions = {keyword.upper(): rest for keyword, _, rest in words}
-
-    async def _secure(self, relay: Endpoint) -> None:
-        if relay.tls is Tls.IMPLICIT or (relay.tls is Tls.OPPORTUNISTIC and "STARTTLS" not in self.extensions):
-            return
-        if "STARTTLS" not in self.extensions:
-            raise RelayError(Phase.TLS, lost(Phase.TLS, "the relay offers no STARTTLS, which its settings require"))
-        await self._ask(Phase.TLS, b"STARTTLS", ok=220)
-        self._buffer = b""  # what was sent in clear before the handshake is not the relay's word
-        context = ssl.create_default_context()
-        if relay.tls is Tls.OPPORTUNISTIC:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        try:
-            transport = await asyncio.get_running_loop().start_tls(
-                self._transport, self, context, server_hostname=relay.host, ssl_handshake_timeout=CONNECT_TIMEOUT
-            )
-        except (OSError, ssl.SSLError) as error:
-            raise RelayError(Phase.TLS, lost(Phase.TLS, f"TLS with the relay failed: {error}")) from None
-        self._transport = cast("asyncio.Transport", transport)
-        await self._hello(relay)
-
-    async def _authenticate(self, relay: Endpoint) -> None:
-        if not relay.username:
-            return
-        offered = self.extensions.get("AUTH", "").upper().split()
-        user, password = relay.username.encode(), relay.password.encode()
-        if "PLAIN" in offered:
-            secret = base64.b64encode(b"\0" + user + b"\0" + password)
-            await self._ask(Phase.AUTH, b"AUTH PLAIN " + secret, ok=235)
-        elif "LOGIN" in offered:
-            await self._ask(Phase.AUTH, b"AUTH LOGIN", ok=334)
-            await self._ask(Phase.AUTH, base64.b64encode(user), ok=334)
-            await self._ask(Phase.AUTH, base64.b64encode(password), ok=235)
-        else:
-            raise RelayError(Phase.AUTH, lost(Phase.AUTH, "the relay offers neither AUTH PLAIN nor AUTH LOGIN"))
+        opened = await open_relay(relay, self)
+        self._transport, self.extensions, self.alive = opened.transport, opened.extensions, True
 
     # -- the work: a machine driven by replies
 
@@ -230,9 +130,6 @@ class Session(asyncio.Protocol):
         self._arm(COMMAND_TIMEOUT)
 
     def _on_reply(self, code: int, text: str) -> None:
-        if self._replies is not None:
-            self._replies.put_nowait((code, text))
-            return
         if not self._expected:
             self._hang_up(text if code == 421 else "the relay spoke out of turn")
             return
@@ -310,15 +207,6 @@ class Session(asyncio.Protocol):
         self.alive = False
         self._transport.abort()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass
-        self.alive = True
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-
     def data_received(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\r\n")
         if len(self._buffer) > 10_000 or len(self._lines) > 200:
@@ -341,8 +229,6 @@ class Session(asyncio.Protocol):
         self.alive = False
         self._disarm()
         why = str(exc) if exc else self._why
-        if self._replies is not None:
-            self._replies.put_nowait((_LOST, why))
         seen: set[int] = set()
         waiting = [job for _, job in self._expected if job is not None]
         waiting += [step[1] for _, step in self._lockstep]

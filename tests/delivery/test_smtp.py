@@ -9,8 +9,9 @@ from aiosmtpd.controller import Controller
 
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.models import Tls
+from newsletter.delivery.opening import RelayError
 from newsletter.delivery.replies import Outcome, Phase, Verdict
-from newsletter.delivery.smtp import Job, RelayError, Session
+from newsletter.delivery.smtp import Job, Session
 from tests.delivery.sink import DROP, DROP_AFTER, Script, Sink
 
 CONTENT = b"Subject: hi\r\n\r\n.a line that begins with a dot\r\n..two\r\nend\r\n"
