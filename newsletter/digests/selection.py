@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from sqlalchemy import FromClause, Select, and_, bindparam, exists, func, select
+from sqlalchemy import FromClause, ScalarSelect, String, and_, cast, exists, func, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
-from newsletter.audience.models import Subscription, SubscriptionState
+from newsletter.audience.models import Subscriber, Subscription, SubscriptionState
 from newsletter.content.models import Article, Category
 from newsletter.digests.arranging import Piece, Selection, arrange, newest_first
 from newsletter.digests.models import Run, RunArticle, RunExclusion, RunMark
@@ -22,6 +22,7 @@ from newsletter.digests.window import of_run
 
 _REMEMBERED: Final = 4096
 """Selections kept: readers with the same categories and the same position get the same one."""
+NOTHING: Final[frozenset[int]] = frozenset()
 Reader = tuple[int, int]
 """subscriber_id and after_number, as the run's delivery has them."""
 
@@ -31,10 +32,11 @@ class Selector:
 
     def __init__(self, session: Session, run: Run) -> None:
         self._run_id, self._after, self._limit = run.id, run.after_number, run.cadence.max_per_category
-        self._taking = _taking(run)
+        self.taken = _taken(run)
+        """For queries over Subscriber: the categories they take here, packed for `selection()`."""
         self._shelf = shelf(session, of_run(run).articles)
         self._some_had = bool(session.scalar(select(exists().where(RunExclusion.run_id == run.id))))
-        self._stopped: AbstractSet[int] = self._look_for_stopped(session)
+        self._stopped: AbstractSet[int] = self._find_stopped(session)
         self._known: dict[object, Selection] = {}
 
     @property
@@ -48,43 +50,37 @@ class Selector:
         An empty selection means that there is no mail for them any more: articles were withdrawn or are held since, or
         the reader dropped the categories.
         """
-        stopped = self._look_for_stopped(session)
-        if stopped != self._stopped:
-            self._stopped = stopped
-            self._known.clear()
+        self.look_for_stopped(session)
         ids = [subscriber_id for subscriber_id, _ in readers]
-        marks = self._marks(session, ids)
-        had = self._had(session, ids) if self._some_had else {}
-        return {
-            subscriber_id: self._selection(
-                {category: after if mark is None else mark for category, mark in marks.get(subscriber_id, ())},
-                had.get(subscriber_id, frozenset()),
-            )
-            for subscriber_id, after in readers
-        }
+        had = self.had(session, ids)
+        rows = session.execute(select(Subscriber.id, self.taken).where(Subscriber.id.in_(ids)))
+        taken = {subscriber_id: words for subscriber_id, words in rows}
+        return {key: self.selection(taken.get(key), after, had.get(key, NOTHING)) for key, after in readers}
+
+    def selection(self, taken: str | None, after: int, had: frozenset[int] = NOTHING) -> Selection:
+        """Return what a reader gets, from what the query said that they take (see `taken`)."""
+        key = (taken, after, had)
+        if key not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            pairs = [pair.partition(":") for pair in taken.split(",")] if taken else []
+            read = {int(category): int(mark) if mark else after for category, _, mark in pairs}
+            self._known[key] = arrange(self._shelf, read, had, limit=self._limit, stopped=self._stopped)
+        return self._known[key]
 
     def select_copy(self) -> Selection:
         """Return what colleagues get: everything since the run before, in every category."""
         read = dict.fromkeys(self._shelf, self._after)
         everything = dict.fromkeys(self._shelf, 0)
-        return self._selection(read, frozenset()) or self._selection(everything, frozenset())
+        return self._arranged(read) or self._arranged(everything)
 
-    def _selection(self, read: dict[int, int], had: frozenset[int]) -> Selection:
-        key = (tuple(sorted(read.items())), had)
-        if key not in self._known:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[key] = arrange(self._shelf, read, had, limit=self._limit, stopped=self._stopped)
-        return self._known[key]
+    def _arranged(self, read: dict[int, int]) -> Selection:
+        return arrange(self._shelf, read, NOTHING, limit=self._limit, stopped=self._stopped)
 
-    def _marks(self, session: Session, ids: Sequence[int]) -> dict[int, list[tuple[int, int | None]]]:
-        rows = session.execute(self._taking, {"ids": ids})
-        found: dict[int, list[tuple[int, int | None]]] = {}
-        for subscriber_id, category_id, mark in rows:
-            found.setdefault(subscriber_id, []).append((category_id, mark))
-        return found
-
-    def _had(self, session: Session, ids: Sequence[int]) -> dict[int, frozenset[int]]:
+    def had(self, session: Session, ids: Sequence[int]) -> dict[int, frozenset[int]]:
+        """Return the numbers of articles that some of the readers have had otherwise."""
+        if not self._some_had:
+            return {}
         rows = session.execute(
             select(RunExclusion.subscriber_id, RunExclusion.number).where(
                 RunExclusion.run_id == self._run_id, RunExclusion.subscriber_id.in_(ids)
@@ -95,7 +91,14 @@ class Selector:
             found.setdefault(subscriber_id, set()).add(number)
         return {subscriber_id: frozenset(numbers) for subscriber_id, numbers in found.items()}
 
-    def _look_for_stopped(self, session: Session) -> AbstractSet[int]:
+    def look_for_stopped(self, session: Session) -> None:
+        """Take notice of articles that were withdrawn or are held since the last look."""
+        stopped = self._find_stopped(session)
+        if stopped != self._stopped:
+            self._stopped = stopped
+            self._known.clear()
+
+    def _find_stopped(self, session: Session) -> AbstractSet[int]:
         return frozenset(
             session.scalars(
                 select(RunArticle.article_id)
@@ -108,14 +111,19 @@ class Selector:
         )
 
 
-def _taking(run: Run) -> Select[int, int, int | None]:
-    """Select category and mark of those of the subscribers `ids` who took part; made once, executed for each group."""
+def _taken(run: Run) -> ScalarSelect[str | None]:
+    """Return `category:mark,…` of what the enclosing query's Subscriber took part with; the mark may be empty.
+
+    One value for a reader instead of a row for each category: readers with the same words get the same digest.
+    """
     still = aliased(Subscription)
+    pair = cast(Subscription.category_id, String) + ":" + func.coalesce(cast(RunMark.mark, String), "")
     return (
-        select(Subscription.subscriber_id, Subscription.category_id, RunMark.mark)
+        select(func.aggregate_strings(pair, ","))
+        .select_from(Subscription)
         .outerjoin(RunMark, and_(RunMark.run_id == run.id, RunMark.subscription_id == Subscription.id))
         .where(
-            Subscription.subscriber_id.in_(bindparam("ids", expanding=True)),
+            Subscription.subscriber_id == Subscriber.id,
             took_part(run),
             # Who moved the category to another cadence still wants it; the new subscription starts after this run.
             exists().where(
@@ -124,6 +132,8 @@ def _taking(run: Run) -> Select[int, int, int | None]:
                 still.state == SubscriptionState.ACTIVE,
             ),
         )
+        .correlate(Subscriber)
+        .scalar_subquery()
     )
 
 
