@@ -124,6 +124,8 @@ def upgrade() -> None:
 
     with op.batch_alter_table("relay_states", schema=None) as batch_op:
         batch_op.add_column(sa.Column("held_at", UTCDateTime(), nullable=True))
+        batch_op.add_column(sa.Column("held_because", sa.Text(), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("refusals", sa.Integer(), server_default="0", nullable=False))
 
     op.execute("UPDATE deliveries SET unknown_at = offered_at WHERE state = 'unknown' AND settled_at IS NULL")
     op.execute("UPDATE relay_states SET id = 0")
@@ -135,6 +137,8 @@ def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("ALTER TABLE deliveries RESET (fillfactor)")
     with op.batch_alter_table("relay_states", schema=None) as batch_op:
+        batch_op.drop_column("refusals")
+        batch_op.drop_column("held_because")
         batch_op.drop_column("held_at")
 
     with op.batch_alter_table("mailings", schema=None) as batch_op:

@@ -65,11 +65,15 @@ class RelayState(Base):
     """Then one connection tries again by itself."""
     held_at: Mapped[datetime.datetime | None]
     """Since when it has been held until an operator resumes it."""
+    held_because: Mapped[str] = mapped_column(Text, default="")
+    """Why it was held by itself, in words for operators; empty where an operator did it."""
     last_error: Mapped[str] = mapped_column(Text, default="")
     last_error_at: Mapped[datetime.datetime | None]
     last_accepted_at: Mapped[datetime.datetime | None]
     failures: Mapped[int] = mapped_column(default=0)
     """Without an accepted message between them."""
+    refusals: Mapped[int] = mapped_column(default=0)
+    """Of those, how many of the last, one after the other, refused us for good."""
 
 
 class HostLimit(Base):
