@@ -1,70 +1,108 @@
 """A worker process's own record of what it was about to hand over and what it was told, written as it happens.
 
-A local append survives kill -9 (not a power cut). The ledger is told in groups; whatever the ledger has not been told
-when the process dies is read back from here by whichever worker comes next on this host. So only messages whose dot was
-written and whose reply was not read remain unknown.
+It lies in memory that is mapped to a file: a store costs no system call and survives kill -9 (not a power cut). The
+ledger is told in groups; whatever the ledger has not been told when the process dies is read back from here by
+whichever worker comes next on this host. So only messages whose dot was written and whose reply was not read remain
+unknown.
 
-Each line is `> id`, `< id verdict code text`, each written with one write(2). The file is locked while its owner lives.
+Each line is `> id` or `< id verdict failure code text`, with `-` for what there is not. A line counts only with its
+line end, which is stored after it. The file is locked while its owner lives.
 """
 
 import contextlib
 import fcntl
+import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from newsletter.delivery.replies import Outcome, Verdict
+from newsletter.delivery.replies import Failure, Outcome, Verdict
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_ROOM: Final = 256 * 1024
+"""Bytes of a side to begin with; a full one grows."""
+_LINE_END: Final = 10
 
 
 def _boot_id() -> str:
     return _BOOT.read_text().strip() if _BOOT.exists() else ""
 
 
-class Journal:
-    """The journal of this process, named after the owner of its leases.
+class _Side:
+    """One file: locked, its space reserved (a store into a hole on a full disk would kill the process)."""
 
-    It has two sides, used by turns: while one group is on the wire the one before it is being told to the ledger.
+    def __init__(self, path: Path, head: bytes) -> None:
+        self.path = path
+        fresh = path.with_suffix(".new")
+        self.fd = os.open(fresh, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.posix_fallocate(self.fd, 0, _ROOM)
+        self._memory = mmap.mmap(self.fd, _ROOM)
+        self._end = 0
+        self.write(head)
+        self._begin = self._end
+        fresh.rename(path)  # it has its name only when it is locked: nobody takes it for a dead one's
+
+    def write(self, line: bytes) -> None:
+        end = self._end + len(line)
+        if end >= len(self._memory):
+            size = 2 * len(self._memory)
+            os.posix_fallocate(self.fd, 0, size)
+            self._memory.resize(size)
+        self._memory[self._end : end] = line
+        self._memory[end] = _LINE_END  # the last store: a line that was cut off has none
+        self._end = end + 1
+
+    def clear(self) -> None:
+        self._memory[self._begin] = 0  # ends the reading, should we be killed while the rest is wiped
+        self._memory[self._begin : self._end] = bytes(self._end - self._begin)
+        self._end = self._begin
+
+    def close(self) -> None:
+        self._memory.close()
+        self.path.unlink(missing_ok=True)
+        os.close(self.fd)
+
+
+class Journal:
+    """A journal of this process, named after the owner of its leases; `relay` tells those of its relays apart.
+
+    It has two sides, used by turns: while the ledger is being told one, what happens is written on the other.
     """
 
-    def __init__(self, folder: Path, owner: str) -> None:
+    def __init__(self, folder: Path, owner: str, relay: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._head = f"{owner} {_boot_id()}\n".encode()
-        self._paths = [folder / f"{owner.replace(':', '-')}.{side}.journal" for side in (0, 1)]
-        self._fds = [_create(path) for path in self._paths]
-        for side in (0, 1):
-            self.clear(side)
+        head = f"{owner} {_boot_id()}".encode()
+        name = f"{owner.replace(':', '-')}.{relay}"
+        self._sides = [_Side(folder / f"{name}.{side}.journal", head) for side in (0, 1)]
+        self._now = 0
 
-    def about_to_send(self, side: int, delivery_id: int) -> None:
+    def about_to_send(self, delivery_id: int) -> None:
         """Record that the dot of this delivery may be written from now on."""
-        os.write(self._fds[side], b"> %d\n" % delivery_id)
+        self._sides[self._now].write(b"> %d" % delivery_id)
 
-    def told(self, side: int, delivery_id: int, outcome: Outcome) -> None:
+    def told(self, delivery_id: int, outcome: Outcome) -> None:
         """Record what became of it."""
-        line = f"< {delivery_id} {outcome.verdict.value} {outcome.code or 0} {outcome.text}\n"
-        os.write(self._fds[side], line.encode())
+        failure = outcome.failure.value if outcome.failure else "-"
+        line = f"< {delivery_id} {outcome.verdict.value} {failure} {outcome.code or '-'} {outcome.text}"
+        self._sides[self._now].write(line.encode(errors="replace"))
 
-    def clear(self, side: int) -> None:
-        """Forget a side: the ledger knows it."""
-        os.ftruncate(self._fds[side], 0)
-        os.write(self._fds[side], self._head)
+    def turn(self) -> None:
+        """Write on the other side from now on: the ledger is about to be told what stands on this one."""
+        self._now = 1 - self._now
+
+    def forget(self, dotted: Iterable[int]) -> None:
+        """Clear the side that is not written on: the ledger knows it. `dotted` still wait for their replies."""
+        for delivery_id in dotted:
+            self.about_to_send(delivery_id)
+        self._sides[1 - self._now].clear()
 
     def close(self) -> None:
         """Leave nothing behind; only when the ledger has been told all."""
-        for fd, path in zip(self._fds, self._paths, strict=True):
-            path.unlink(missing_ok=True)
-            os.close(fd)
-
-
-def _create(path: Path) -> int:
-    """Open and lock a new file; its name appears only when it is locked, so that nobody takes it for a dead one's."""
-    fresh = path.with_suffix(".new")
-    fd = os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    fresh.rename(path)
-    return fd
+        for side in self._sides:
+            side.close()
 
 
 @dataclass
@@ -93,7 +131,7 @@ def remains(folder: Path) -> Iterator[list[Remains]]:
                 os.close(fd)
                 continue
             taken.append((fd, path))
-            found.append(_read(path.read_text(errors="replace")))
+            found.append(_read(path.read_bytes()))
         yield [one for one in found if one is not None]
         for _, path in taken:
             path.unlink(missing_ok=True)
@@ -102,8 +140,9 @@ def remains(folder: Path) -> Iterator[list[Remains]]:
             os.close(fd)
 
 
-def _read(content: str) -> Remains | None:
-    head, *lines = content.split("\n")
+def _read(content: bytes) -> Remains | None:
+    written, _, _ = content.partition(b"\0")
+    head, *lines = written.decode(errors="replace").split("\n")
     owner, _, boot = head.partition(" ")
     if not owner:
         return None
@@ -113,6 +152,11 @@ def _read(content: str) -> Remains | None:
         if kind == ">":
             left.dotted.add(int(rest))
         elif kind == "<":
-            number, verdict, code, text = rest.split(" ", 3)
-            left.outcomes[int(number)] = Outcome(Verdict(verdict), int(code) or None, text)
+            number, verdict, failure, code, text = rest.split(" ", 4)
+            left.outcomes[int(number)] = Outcome(
+                Verdict(verdict),
+                int(code) if code != "-" else None,
+                text,
+                Failure(failure) if failure != "-" else None,
+            )
     return left

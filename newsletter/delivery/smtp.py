@@ -6,23 +6,32 @@ is *unsent*: nothing else decides between the two.
 """
 
 import asyncio
+import enum
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.opening import open_relay
 from newsletter.delivery.replies import Outcome, Phase, Verdict, judge, lost
+from newsletter.foundation.clock import monotonic
 
 COMMAND_TIMEOUT: Final = 60.0
 DOT_TIMEOUT: Final = 300.0
 """Seconds to wait for the reply to the dot; a lease must outlive it (RFC 5321 section 4.5.3.2.6 would wait longer)."""
+FOREVER: Final = float("inf")
+_WATCH: Final = 1.0
+"""Seconds between two looks at the clock of a busy connection: timers for each message would cost more than it."""
+_SLOW: Final = 0.3
+"""Seconds for a reply to the dot from which on the next envelope waits for it: what is prepared must be fresh."""
+_LONGEST_LINE: Final = 10_000
+_MOST_LINES: Final = 200
 
 
 @dataclass(slots=True)
 class Job:
-    """One message to hand over. `content` is dot-stuffed by the client, CRLF throughout."""
+    """One message to hand over. `content` is what stands between DATA and the final dot, dot-stuffed."""
 
     id: int
     sender: str
@@ -30,65 +39,108 @@ class Job:
     content: bytes
     utf8: bool = False
     """An address needs SMTPUTF8 (RFC 6531)."""
+    until: float = FOREVER
+    """Seconds of the monotonic clock after which its dot must not be written any more."""
     phase: Phase = Phase.MAIL
     failed: Outcome | None = None
 
 
+class _Step(enum.Enum):
+    """What a reply answers."""
+
+    MAIL = Phase.MAIL
+    RCPT = Phase.RCPT
+    DATA = Phase.DATA
+    DOT = Phase.DOT
+    VOID = None
+    """A command that only clears up."""
+
+
+_MAIL, _RCPT, _DATA, _DOT, _VOID = _Step.MAIL, _Step.RCPT, _Step.DATA, _Step.DOT, _Step.VOID
+
 NextJob = Callable[[], Job | None]
-BeforeDot = Callable[[Job], None]
+BeforeDot = Callable[[Job], object]
 Done = Callable[[Job, Outcome], None]
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Session(asyncio.Protocol):
-    """One connection. `open()` greets it, `send()` hands over jobs until there are none left."""
+    """One connection. `open()` greets it; `start()` lets it take jobs whenever there are some.
+
+    `next_job` returns the next job, or None: then the session is idle until `wake()`. `before_dot` is called just
+    before the content of a job is handed to the transport, `done` once for each job taken; `idle` when there is nothing
+    left to do, and when the connection has gone.
+    """
 
     _transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self.extensions: dict[str, str] = {}
         self.alive = False
-        self._buffer = b""
+        self.extensions: dict[str, str] = {}
+        self._pipelining = False
+        self._partial = b""
         self._lines: list[bytes] = []
-        self._expected: deque[tuple[str, Job | None]] = deque()
-        self._lockstep: deque[tuple[bytes, tuple[str, Job]]] = deque()
-        self._finished: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._expected: deque[tuple[_Step, Job]] = deque()
+        self._lockstep: deque[tuple[bytes, tuple[_Step, Job]]] = deque()
+        self._deadline = FOREVER
+        self._dotted_at = 0.0
+        self._slow = False
+        self._watch: asyncio.TimerHandle | None = None
         self._why = "the relay closed the connection"
+        self._code: int | None = None
+        self._idle: Callable[[], object] = _nothing
 
     async def open(self, relay: Endpoint) -> None:
         """Connect, greet, secure and authenticate. Raises RelayError."""
         opened = await open_relay(relay, self)
         self._transport, self.extensions, self.alive = opened.transport, opened.extensions, True
+        self._pipelining = "PIPELINING" in self.extensions
 
     # -- the work: a machine driven by replies
 
-    async def send(self, next_job: NextJob, before_dot: BeforeDot, done: Done) -> None:
-        """Hand over jobs until `next_job` returns None. `done` is called once for each; never raises for a lost relay.
+    @property
+    def busy(self) -> bool:
+        """Whether a message is under way."""
+        return bool(self._expected or self._lockstep)
 
-        `before_dot` is called just before the content of a job is handed to the transport.
-        """
-        self._next_job, self._before_dot, self._done = next_job, before_dot, done
-        self._finished = asyncio.get_running_loop().create_future()
-        if not self.alive:
-            return
-        self._begin_next()
-        await self._finished
+    def start(
+        self, next_job: NextJob, before_dot: BeforeDot, done: Done, idle: Callable[[], object] = _nothing
+    ) -> None:
+        """Take jobs from now on."""
+        self._next_job, self._before_dot, self._done, self._idle = next_job, before_dot, done, idle
+        self.wake()
+
+    def wake(self) -> None:
+        """Look for a job, if there is none under way."""
+        if self.alive and not self.busy:
+            self._begin_next()
+
+    async def send(self, next_job: NextJob, before_dot: BeforeDot, done: Done) -> None:
+        """Hand over jobs until `next_job` returns None or the connection is lost; never raises for a lost relay."""
+        finished = asyncio.get_running_loop().create_future()
+        self.start(next_job, before_dot, done, lambda: None if finished.done() else finished.set_result(None))
+        if self.busy:
+            await finished
 
     def _begin_next(self, head: bytes = b"") -> None:
-        """Write `head` and the envelope of the next job, or end the sending."""
-        job = self._take()
+        """Write `head` and the envelope of the next job, or become idle."""
+        job = None if head and self._slow else self._take()
         if job is None:
             if head:
                 self._transport.write(head)
-            self._settle_if_idle()
+            else:
+                self._deadline = FOREVER
+                self._idle()
             return
         commands = self._envelope(job)
-        steps = [("mail", job), ("rcpt", job), ("data", job)]
-        if "PIPELINING" in self.extensions:
-            self._expected.extend(steps)
+        if self._pipelining:
+            self._expected.extend(((_MAIL, job), (_RCPT, job), (_DATA, job)))
             self._write(head + b"".join(commands))
         else:
-            self._lockstep = deque(zip(commands, steps, strict=True))
+            self._lockstep.extend(zip(commands, ((_MAIL, job), (_RCPT, job), (_DATA, job)), strict=True))
             if head:
                 self._write(head)
             else:
@@ -127,94 +179,105 @@ class Session(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         self._transport.write(data)
-        self._arm(COMMAND_TIMEOUT)
+        self._deadline = monotonic() + COMMAND_TIMEOUT
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(_WATCH, self._look_at_the_clock)
+
+    def _look_at_the_clock(self) -> None:
+        self._watch = None
+        if not self.alive:
+            return
+        if monotonic() > self._deadline:
+            self._hang_up("the relay did not answer in time")
+        elif self.busy:
+            self._watch = asyncio.get_running_loop().call_later(_WATCH, self._look_at_the_clock)
 
     def _on_reply(self, code: int, text: str) -> None:
         if not self._expected:
             self._hang_up(text if code == 421 else "the relay spoke out of turn")
             return
         step, job = self._expected.popleft()
-        if job is None:
-            self._after_void(step)
-        elif step == "dot":
-            self._done(job, judge(Phase.DOT, code, text, utf8=job.utf8))
+        if step is _DOT:
+            self._after_dot(job, judge(Phase.DOT, code, text, utf8=job.utf8), code, text)
+        elif step is _VOID:
             if code == 421:
-                self._hang_up(text)
-            elif self._expected:
-                self._arm(COMMAND_TIMEOUT)
-            elif self._lockstep:
-                self._advance()
-            else:
-                self._settle_if_idle()
+                self._hang_up(text, code)
+            elif not self._expected:
+                self._begin_next()
         else:
             self._on_envelope(step, job, code, text)
 
-    def _on_envelope(self, step: str, job: Job, code: int, text: str) -> None:
-        phase = Phase(step)
+    def _after_dot(self, job: Job, outcome: Outcome, code: int, text: str) -> None:
+        now = monotonic()
+        self._slow = now - self._dotted_at > _SLOW
+        self._done(job, outcome)
         if code == 421:
-            self._hang_up(text)
+            self._hang_up(text, code)
+        elif self._expected:
+            self._deadline = now + COMMAND_TIMEOUT
+        elif self._lockstep:
+            self._advance()
+        else:
+            self._begin_next()
+
+    def _on_envelope(self, step: _Step, job: Job, code: int, text: str) -> None:
+        phase: Phase = step.value
+        if code == 421:
+            if step is not _MAIL:  # to MAIL it says nothing about this message: another connection takes it
+                job.failed = job.failed or judge(phase, code, text, utf8=job.utf8)
+            self._expected.appendleft((step, job))
+            self._hang_up(text, code)
             return
-        fine = code == 354 if phase is Phase.DATA else 200 <= code < 300
+        fine = code == 354 if step is _DATA else 200 <= code < 300
         if not fine and job.failed is None:
             job.failed = judge(phase, code, text, utf8=job.utf8)
-        if "PIPELINING" not in self.extensions:
+        if not self._pipelining:
             if job.failed:
                 self._lockstep.clear()
-                self._give_up(job, b"RSET\r\n", "rset")
-            elif phase is Phase.DATA:
+                self._give_up(job, job.failed, b"RSET\r\n")
+            elif step is _DATA:
                 self._content(job)
             else:
                 self._advance()
-        elif phase is Phase.DATA:
+        elif step is _DATA:
             if job.failed is None:
                 self._content(job)
             elif fine:
-                self._give_up(job, b".\r\n", "void")  # RFC 2920 section 3.1: DATA was taken without a recipient
+                self._give_up(job, job.failed, b".\r\n")  # RFC 2920 section 3.1: DATA was taken without a recipient
             else:
-                self._give_up(job, b"RSET\r\n", "rset")
+                self._give_up(job, job.failed, b"RSET\r\n")
 
-    def _give_up(self, job: Job, command: bytes, step: str) -> None:
-        assert job.failed is not None
-        self._done(job, job.failed)
-        self._expected.append((step, None))
+    def _give_up(self, job: Job, outcome: Outcome, command: bytes) -> None:
+        self._expected.append((_VOID, job))
         self._write(command)
-
-    def _after_void(self, _step: str) -> None:
-        if not self._expected:
-            self._begin_next()
+        self._done(job, outcome)
 
     def _content(self, job: Job) -> None:
-        content = job.content.replace(b"\r\n.", b"\r\n..")
-        if content.startswith(b"."):
-            content = b"." + content
-        if not content.endswith(b"\r\n"):
-            content += b"\r\n"
+        now = monotonic()
+        if now > job.until:
+            self._expected.appendleft((_DATA, job))
+            self._hang_up("what was prepared was no longer fresh")
+            return
         self._before_dot(job)
         job.phase = Phase.DOT
-        self._expected.append(("dot", job))
-        self._begin_next(content + b".\r\n")
-        self._arm(DOT_TIMEOUT)
+        self._dotted_at = now
+        self._expected.append((_DOT, job))
+        self._begin_next(job.content + b".\r\n")
+        self._deadline = now + DOT_TIMEOUT
 
-    # -- the end
-
-    def _settle_if_idle(self) -> None:
-        if not self._expected and self._finished and not self._finished.done():
-            self._disarm()
-            self._finished.set_result(None)
-
-    def _hang_up(self, why: str) -> None:
-        self._why = why
-        self.alive = False
-        self._transport.abort()
+    # -- what comes in, and the end
 
     def data_received(self, data: bytes) -> None:
-        *lines, self._buffer = (self._buffer + data).split(b"\r\n")
-        if len(self._buffer) > 10_000 or len(self._lines) > 200:
+        lines = (self._partial + data).split(b"\r\n") if self._partial else data.split(b"\r\n")
+        self._partial = lines.pop()
+        if len(self._partial) > _LONGEST_LINE or len(self._lines) > _MOST_LINES:
             self._hang_up("the relay's reply has no end")
             return
         for line in lines:
             if not self.alive:  # hung up on an earlier line: what follows is no answer to anything
                 return
+            if not self._lines and self._expected and line[3:4] != b"-" and self._went_well(line):
+                continue
             self._lines.append(line[4:])
             if line[3:4] == b"-":
                 continue
@@ -225,35 +288,55 @@ class Session(asyncio.Protocol):
                 return
             self._on_reply(int(line[:3]), text)
 
+    def _went_well(self, line: bytes) -> bool:
+        """Take the short way for the replies of a message that goes well, if this is one of them."""
+        step, job = self._expected[0]
+        if step is _DOT:
+            return False
+        if step is _DATA:
+            if line[:3] != b"354" or job.failed is not None:
+                return False
+            self._expected.popleft()
+            self._content(job)
+            return True
+        if not self._pipelining or step is _VOID or line[:3] not in (b"250", b"251"):
+            return False
+        self._expected.popleft()
+        return True
+
+    def eof_received(self) -> bool:
+        """Close our side too."""
+        return False
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.alive = False
-        self._disarm()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         why = str(exc) if exc else self._why
-        seen: set[int] = set()
-        waiting = [job for _, job in self._expected if job is not None]
-        waiting += [step[1] for _, step in self._lockstep]
+        under_way = {
+            job.id: job for step, job in (*self._expected, *(step for _, step in self._lockstep)) if step is not _VOID
+        }
         self._expected.clear()
         self._lockstep.clear()
-        for job in waiting:
-            if job.id not in seen:
-                seen.add(job.id)
-                self._done(job, lost(job.phase, why))
-        if self._finished is not None and not self._finished.done():
-            self._finished.set_result(None)
+        for job in under_way.values():
+            self._done(job, job.failed or replace(lost(job.phase, why), code=self._code))
+        self._idle()
+
+    def _hang_up(self, why: str, code: int | None = None) -> None:
+        self._why, self._code = why, code
+        self.alive = False
+        self._transport.abort()
+
+    def abort(self) -> None:
+        """Cut the connection; what is under way is unsent, or unknown where its dot was written."""
+        if self.alive:
+            self._hang_up("stopped by us")
 
     def close(self) -> None:
         """End the connection politely if it is idle."""
-        self._disarm()
         if self.alive:
-            if not self._expected:
+            if not self.busy:
                 self._transport.write(b"QUIT\r\n")
+            self.alive = False
             self._transport.close()
-
-    def _arm(self, seconds: float) -> None:
-        self._disarm()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._hang_up, "the relay did not answer in time")
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
