@@ -28,6 +28,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("domain", "selector", name=op.f("uq_dkim_keys_domain_selector")),
         sqlite_autoincrement=True,
     )
+    with op.batch_alter_table("dkim_keys", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_dkim_keys_signing",
+            ["domain", "algorithm"],
+            unique=True,
+            postgresql_where=sa.text("signing_from IS NOT NULL AND retired_at IS NULL"),
+            sqlite_where=sa.text("signing_from IS NOT NULL AND retired_at IS NULL"),
+        )
+
     op.create_table(
         "host_limits",
         sa.Column("host_group", sa.String(length=255), nullable=False),
@@ -181,4 +190,11 @@ def downgrade() -> None:
     op.drop_table("meters")
     op.drop_table("mail_hosts")
     op.drop_table("host_limits")
+    with op.batch_alter_table("dkim_keys", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_dkim_keys_signing",
+            postgresql_where=sa.text("signing_from IS NOT NULL AND retired_at IS NULL"),
+            sqlite_where=sa.text("signing_from IS NOT NULL AND retired_at IS NULL"),
+        )
+
     op.drop_table("dkim_keys")

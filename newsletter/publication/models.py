@@ -3,10 +3,10 @@
 import datetime
 import enum
 
-from sqlalchemy import CheckConstraint, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.foundation.db import Base, Word
+from newsletter.foundation.db import Base, Word, only
 
 
 class Publication(Base):
@@ -62,7 +62,16 @@ class DkimKey(Base):
     """A key that signs our mail; its public half stands in the DNS at `<selector>._domainkey.<domain>`."""
 
     __tablename__ = "dkim_keys"
-    __table_args__ = (UniqueConstraint("domain", "selector"),)
+    __table_args__ = (
+        UniqueConstraint("domain", "selector"),
+        Index(
+            "ix_dkim_keys_signing",
+            "domain",
+            "algorithm",
+            unique=True,
+            **only("signing_from IS NOT NULL AND retired_at IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     domain: Mapped[str] = mapped_column(String(255))
