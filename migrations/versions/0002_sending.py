@@ -90,6 +90,7 @@ def upgrade() -> None:
         "slowdowns",
         sa.Column("key", sa.String(length=300), nullable=False),
         sa.Column("share", sa.Double(), nullable=False),
+        sa.Column("pace", sa.Double(), nullable=True),
         sa.Column("stopped_until", UTCDateTime(), nullable=True),
         sa.Column("because", sa.Text(), nullable=False),
         sa.Column("changed_at", UTCDateTime(), nullable=False),

@@ -107,6 +107,8 @@ class Slowdown(Base):
     """`relay:<id>` or `hosts:<group>`."""
     share: Mapped[float] = mapped_column(default=1.0)
     """Of the speed and connections it would have."""
+    pace: Mapped[float | None]
+    """Messages a second that went there when it was slowed down: the whole of the share, where no limit is set."""
     stopped_until: Mapped[datetime.datetime | None]
     because: Mapped[str] = mapped_column(Text, default="")
     changed_at: Mapped[datetime.datetime]
