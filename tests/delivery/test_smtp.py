@@ -66,7 +66,7 @@ def test_every_message_arrives_byte_for_byte(extensions: tuple[str, ...]) -> Non
         ("rcpt", b"451 4.7.1 greylisted", Verdict.TEMPORARY),
         ("data", b"452 4.3.1 full", Verdict.TEMPORARY),
         ("dot", b"552 5.2.2 mailbox full", Verdict.REFUSED),
-        ("dot", b"550 5.7.26 unauthenticated", Verdict.OURS),
+        ("dot", b"550 5.7.26 unauthenticated", Verdict.BLOCKED),
         ("dot", b"421 4.3.0 later", Verdict.TEMPORARY),
         ("dot", b"554 5.6.0 bad message", Verdict.UNSENDABLE),
     ],
