@@ -1,7 +1,8 @@
 """Due times in the database, for when there is no Redis or while it is away. Slower, and just as exact."""
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from flask import Flask
@@ -29,9 +30,17 @@ class DatabaseMeters:
     def __init__(self, app: Flask, clock: Callable[[Session], int] = server_clock) -> None:
         self._app, self._clock = app, clock
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        with self._app.app_context(), transaction() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                # A crash may forget the last of these; nothing that was sent hangs on them.
+                session.execute(text("SET LOCAL synchronous_commit = off"))
+            yield session
+
     def take(self, limits: Sequence[Limit], wanted: int, *, ahead: bool = False, cold: bool = False) -> Grant:
         """See Meters."""
-        with self._app.app_context(), transaction() as session:
+        with self._transaction() as session:
             dues = _locked(session, (key for limit in limits for key in (limit.key, limit.line) if key))
             grant, after = decide(
                 limits,
@@ -49,20 +58,20 @@ class DatabaseMeters:
 
     def give_back(self, limits: Sequence[Limit], number: int) -> None:
         """See Meters."""
-        with self._app.app_context(), transaction() as session:
+        with self._transaction() as session:
             dues = _locked(session, (limit.key for limit in limits))
             _set(session, ((limit.key, given_back(limit, dues[limit.key], number)) for limit in limits))
 
     def line_up(self, key: str, number: int, interval: float, earliest: int, latest: int) -> int:
         """See Meters."""
-        with self._app.app_context(), transaction() as session:
+        with self._transaction() as session:
             first, end = in_line(_locked(session, [key])[key], number, interval, earliest, latest)
             _set(session, [(key, end)])
         return first
 
     def put(self, key: str, due: int) -> None:
         """Set one number, whatever it was."""
-        with self._app.app_context(), transaction() as session:
+        with self._transaction() as session:
             put(session, key, due)
 
     def look(self, key: str) -> int:
@@ -85,9 +94,6 @@ def forget(session: Session, now: datetime.datetime) -> None:
 def _locked(session: Session, keys: Iterable[str]) -> dict[str, int]:
     """Lock the rows of `keys`, made where they are missing, and return their numbers."""
     keys = sorted(set(keys))  # in one order, so that two workers never wait for each other
-    if session.get_bind().dialect.name == "postgresql":
-        # A crash may forget the last of these; nothing that was sent hangs on them.
-        session.execute(text("SET LOCAL synchronous_commit = off"))
     query = lock_rows(session, select(Meter.key, Meter.due_at).where(Meter.key.in_(keys)).order_by(Meter.key))
     found = {row.key: row.due_at for row in session.execute(query)}
     if len(found) < len(keys):
