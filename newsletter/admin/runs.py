@@ -94,7 +94,7 @@ def pause_run(run_id: int) -> Response:
 def resume_run(run_id: int) -> Response:
     """Go on."""
     with transaction() as session:
-        control.resume(session, _mailing(run_id).id)
+        control.resume(session, _mailing(run_id).id, g.now)
     say("Sending goes on.")
     return go("run", run_id=run_id)
 

@@ -68,7 +68,7 @@ def pause(run_id: int) -> None:
 def resume(run_id: int) -> None:
     """Go on with a paused run."""
     with transaction() as session:
-        control.resume(session, _mailing(run_id).id)
+        control.resume(session, _mailing(run_id).id, utc_now())
     report.say("Sending goes on.")
 
 

@@ -21,6 +21,12 @@ def end(session: Session, key: str, now: datetime.datetime) -> None:
     session.execute(update(Alarm).where(Alarm.key == key[:120], Alarm.ended_at.is_(None)).values(ended_at=now))
 
 
+def end_all(session: Session, prefix: str, now: datetime.datetime) -> None:
+    """End all alarms whose key begins so."""
+    begun = Alarm.key.startswith(prefix, autoescape=True)
+    session.execute(update(Alarm).where(begun, Alarm.ended_at.is_(None)).values(ended_at=now))
+
+
 def dismiss(session: Session, alarm_id: int, now: datetime.datetime) -> None:
     """End an alarm because an operator has seen it; a second time changes nothing."""
     session.execute(update(Alarm).where(Alarm.id == alarm_id, Alarm.ended_at.is_(None)).values(ended_at=now))

@@ -17,7 +17,7 @@ from newsletter.foundation.links import Link
 from newsletter.foundation.services import services
 from newsletter.foundation.tokens import Purpose
 from newsletter.tasks import ringing
-from newsletter.web import wording
+from newsletter.web import arrival, wording
 from newsletter.web.frame import client, language, pages, render, speak
 from newsletter.web.offer import category_names
 
@@ -32,7 +32,9 @@ def ask(token: str) -> Response:
 def confirm_or_renew(token: str) -> Response:
     """Confirm, or have a new mail sent for a link that has expired."""
     confirmation_id = _read(token)
-    return _renew(confirmation_id) if request.form.get("act") == "renew" else _confirm(confirmation_id)
+    answer = _renew(confirmation_id) if request.form.get("act") == "renew" else _confirm(confirmation_id)
+    arrival.note_confirmation(confirmation_id)
+    return answer
 
 
 def _read(token: str) -> int:
@@ -125,6 +127,7 @@ def refuse(token: str) -> Response:
     _look(confirmation_id)
     with transaction() as session:
         view = confirmation.refuse(session, confirmation_id, g.now)
+    arrival.note_confirmation(confirmation_id)
     return _not_me(view)
 
 

@@ -21,7 +21,7 @@ from newsletter.foundation.errors import InvalidError, NotFoundError
 from newsletter.foundation.languages import N_
 from newsletter.foundation.links import Link
 from newsletter.foundation.services import services
-from newsletter.web import undo, wording
+from newsletter.web import arrival, undo, wording
 from newsletter.web.frame import client, pages, plain, publication, render, say, speak
 from newsletter.web.offer import cadence_names, categories_of, category_names
 from newsletter.web.typed import CHOOSE_OFFERED
@@ -85,8 +85,11 @@ def click_once(token: str) -> Response:
     try:
         place.look()
     except NotFoundError:
-        return Response(say(_NO_MORE) + "\n", mimetype="text/plain")
-    return _leave(place, "one-click")
+        answer = Response(say(_NO_MORE) + "\n", mimetype="text/plain")
+    else:
+        answer = _leave(place, "one-click")
+    arrival.note(place.delivery_id)
+    return answer
 
 
 @pages.get("/leave/<token>", endpoint="leave")
@@ -103,7 +106,9 @@ def do(token: str) -> Response:
     chosen = _ACTS.get(request.form.get("act", ""))
     if chosen is None:
         raise InvalidError(CHOOSE_OFFERED)
-    return chosen(place)
+    answer = chosen(place)
+    arrival.note(place.delivery_id)
+    return answer
 
 
 def _ask(place: Place) -> Response:

@@ -15,7 +15,7 @@ from newsletter.foundation.errors import InvalidError
 from newsletter.foundation.languages import LANGUAGES, N_
 from newsletter.foundation.links import Link
 from newsletter.foundation.services import services
-from newsletter.web import undo, wording
+from newsletter.web import arrival, undo, wording
 from newsletter.web.frame import client, pages, plain, render, say, speak
 from newsletter.web.offer import Offer, now_offered
 from newsletter.web.typed import (
@@ -61,26 +61,27 @@ class Done:
 @pages.get("/preferences/<token>", endpoint="preferences")
 def show(token: str) -> Response:
     """Show what the reader gets."""
-    reader = _look(_read(token))
+    reader = _look(_read(token)[0])
     return _page(reader, _offer(reader))
 
 
 @pages.post("/preferences/<token>")
 def change(token: str) -> Response:
     """Do what the pressed button says, and show what is held then."""
-    subscriber_id = _read(token)
+    subscriber_id, delivery_id = _read(token)
     reader = _look(subscriber_id)
     chosen = request.form.get("act", "")
-    if chosen == "save":
-        return _save(reader)
-    if chosen not in _ACTS:
+    if chosen != "save" and chosen not in _ACTS:
         raise InvalidError(CHOOSE_OFFERED)
-    done = _ACTS[chosen](reader)
-    return _after(subscriber_id, done)
+    answer = _save(reader) if chosen == "save" else _after(subscriber_id, _ACTS[chosen](reader))
+    arrival.note(delivery_id)
+    return answer
 
 
-def _read(token: str) -> int:
-    return services().links.read(Link.PREFERENCES, token)[0]
+def _read(token: str) -> tuple[int, int]:
+    """Return the reader's id and that of the mail that led here."""
+    subscriber_id, _, delivery_id = services().links.read(Link.PREFERENCES, token)
+    return subscriber_id, delivery_id
 
 
 def _look(subscriber_id: int) -> Preferences:

@@ -217,10 +217,10 @@ def test_a_paused_mailing_waits_and_a_cancelled_one_ends(app_on_each: Flask, tmp
         engine = world.engine(app_on_each, tmp_path / "j", sink.port)
         assert engine.run(bulk=True, seconds=5).sent == 0
         with transaction() as session:
-            control.resume(session, mailing_id)
+            control.resume(session, mailing_id, utc_now())
             control.cancel(session, mailing_id, utc_now())
         with transaction() as session, pytest.raises(ConflictError):
-            control.resume(session, mailing_id)
+            control.resume(session, mailing_id, utc_now())
         assert engine.run(bulk=True, seconds=5).sent == 0
         engine.close()
     assert world.states(db.session()) == {"skipped": 5}
