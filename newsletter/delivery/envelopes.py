@@ -9,7 +9,7 @@ from typing import Final
 
 from newsletter.delivery.replies import Failure, Outcome, Verdict
 
-_UNSAFE: Final = re.compile(r"[\x00-\x20<>\x7f]")
+_UNSAFE: Final = re.compile(r"[\x00-\x20<>\x7f\ud800-\udfff]")
 """What would end an address or a command: no address of ours has it, and none may smuggle a command in."""
 _NOT_XTEXT: Final = re.compile(r"[^!-*,-<>-~]")
 _NOT_UNITEXT: Final = re.compile(r"[^!-*,-<>-\[\]-~]")

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from newsletter.delivery.endpoints import Endpoint
+from newsletter.delivery.envelopes import Envelopes
 from newsletter.delivery.opening import open_relay
-from newsletter.delivery.replies import Outcome, Phase, Verdict, judge, lost
+from newsletter.delivery.replies import Outcome, Phase, judge, lost
 from newsletter.foundation.clock import monotonic
 
 COMMAND_TIMEOUT: Final = 60.0
@@ -81,13 +82,15 @@ class Session(asyncio.Protocol):
         self.alive = False
         self.extensions: dict[str, str] = {}
         self._pipelining = False
+        self._envelopes = Envelopes({})
         self._partial = b""
         self._lines: list[bytes] = []
         self._expected: deque[tuple[_Step, Job]] = deque()
         self._lockstep: deque[tuple[bytes, tuple[_Step, Job]]] = deque()
         self._deadline = FOREVER
         self._dotted_at = 0.0
-        self._slow = False
+        self.slow = False
+        """Whether its last reply to a dot took long."""
         self._watch: asyncio.TimerHandle | None = None
         self._why = "the relay closed the connection"
         self._code: int | None = None
@@ -98,6 +101,7 @@ class Session(asyncio.Protocol):
         opened = await open_relay(relay, self)
         self._transport, self.extensions, self.alive = opened.transport, opened.extensions, True
         self._pipelining = "PIPELINING" in self.extensions
+        self._envelopes = Envelopes(self.extensions)
 
     # -- the work: a machine driven by replies
 
@@ -127,50 +131,34 @@ class Session(asyncio.Protocol):
 
     def _begin_next(self, head: bytes = b"") -> None:
         """Write `head` and the envelope of the next job, or become idle."""
-        job = None if head and self._slow else self._take()
-        if job is None:
+        taken = None if head and self.slow else self._take()
+        if taken is None:
             if head:
                 self._transport.write(head)
             else:
                 self._deadline = FOREVER
                 self._idle()
             return
-        commands = self._envelope(job)
+        job, envelope = taken
         if self._pipelining:
             self._expected.extend(((_MAIL, job), (_RCPT, job), (_DATA, job)))
-            self._write(head + b"".join(commands))
+            self._write(head + envelope)
         else:
+            commands = envelope.splitlines(keepends=True)
             self._lockstep.extend(zip(commands, ((_MAIL, job), (_RCPT, job), (_DATA, job)), strict=True))
             if head:
                 self._write(head)
             else:
                 self._advance()
 
-    def _take(self) -> Job | None:
+    def _take(self) -> tuple[Job, bytes] | None:
+        """Return the next job that this relay can be offered, and its envelope."""
         while (job := self._next_job()) is not None:
-            if job.utf8 and "SMTPUTF8" not in self.extensions:
-                self._done(job, Outcome(Verdict.UNSENDABLE, None, "the relay cannot take this address (no SMTPUTF8)"))
-            elif self._too_large(job):
-                self._done(job, Outcome(Verdict.UNSENDABLE, None, "the message is larger than the relay takes"))
-            else:
-                return job
+            written = self._envelopes.write(job.id, job.sender, job.recipient, job.content, utf8=job.utf8)
+            if isinstance(written, bytes):
+                return job, written
+            self._done(job, written)
         return None
-
-    def _too_large(self, job: Job) -> bool:
-        limit = self.extensions.get("SIZE", "")
-        return limit.isdigit() and 0 < int(limit) < len(job.content)
-
-    def _envelope(self, job: Job) -> list[bytes]:
-        mail = f"MAIL FROM:<{job.sender}>"
-        rcpt = f"RCPT TO:<{job.recipient}>"
-        if "SIZE" in self.extensions:
-            mail += f" SIZE={len(job.content)}"
-        if job.utf8:
-            mail += " SMTPUTF8"
-        if "DSN" in self.extensions:
-            mail += f" RET=HDRS ENVID={job.id}"
-            rcpt += " NOTIFY=FAILURE"
-        return [mail.encode() + b"\r\n", rcpt.encode() + b"\r\n", b"DATA\r\n"]
 
     def _advance(self) -> None:
         command, step = self._lockstep.popleft()
@@ -209,7 +197,7 @@ class Session(asyncio.Protocol):
 
     def _after_dot(self, job: Job, outcome: Outcome, code: int, text: str) -> None:
         now = monotonic()
-        self._slow = now - self._dotted_at > _SLOW
+        self.slow = now - self._dotted_at > _SLOW
         self._done(job, outcome)
         if code == 421:
             self._hang_up(text, code)
