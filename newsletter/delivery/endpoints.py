@@ -1,6 +1,7 @@
 """Where a relay is and how to speak to it: what the SMTP client needs to know of it."""
 
 import functools
+import ipaddress
 import socket
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -29,20 +30,32 @@ class Endpoint:
 
     @classmethod
     def from_url(cls, url: str, connections: int = 5) -> "Endpoint":
-        """Read `smtp://user:password@host:port?starttls=required` or `smtps://…`."""
+        """Read `smtp://user:password@host:port?starttls=…&auth=clear&hello=…` or `smtps://…`; bytes are %-encoded.
+
+        Without `starttls=opportunistic` TLS is required and the certificate verified, unless the relay is this host.
+        """
         parts = urlsplit(url)
-        query = parse_qs(parts.query)
+        options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        host = parts.hostname or ""
         implicit = parts.scheme == "smtps"
-        required = query.get("starttls", [""])[0] == "required" or bool(parts.username)
+        wanted = options.get("starttls", "opportunistic" if _is_this_host(host) else "required")
         return cls(
-            host=parts.hostname or "",
+            host=host,
             port=parts.port or (465 if implicit else 25),
-            tls=Tls.IMPLICIT if implicit else Tls.STARTTLS if required else Tls.OPPORTUNISTIC,
-            username=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            hello=query.get("hello", [own_name()])[0],
+            tls=Tls.IMPLICIT if implicit else Tls.OPPORTUNISTIC if wanted == "opportunistic" else Tls.STARTTLS,
+            username=unquote(parts.username or "", errors="surrogateescape"),
+            password=unquote(parts.password or "", errors="surrogateescape"),
+            hello=options.get("hello") or own_name(),
             connections=connections,
+            clear_password=options.get("auth") == "clear",
         )
+
+
+def _is_this_host(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @functools.cache

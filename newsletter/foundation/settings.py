@@ -7,7 +7,7 @@ Every name carries the prefix NEWSLETTER_. What is missing or malformed is named
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,6 +17,7 @@ from newsletter.foundation.errors import SettingsError
 PREFIX = "NEWSLETTER_"
 SHORTEST_KEY = 32
 """Characters a key must have at least; `newsletter init` makes them of 43 (256 bits)."""
+_SMTP_OPTIONS = {"starttls": ("required", "opportunistic"), "auth": ("clear",)}
 _WEAK = ("change", "secret", "default", "example", "password")
 
 KeyRing = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -39,7 +40,7 @@ class Settings(BaseSettings):
     redis_url: str = ""
     """Empty: embedded, the worker process owns an in-process queue."""
     smtp_url: SecretStr = SecretStr("")
-    """smtp://user:password@host:port (STARTTLS when offered), smtps://… (TLS from the start), `?starttls=required`."""
+    """smtp://user:password@host:port (STARTTLS, verified) or smtps://… (TLS from the start); options: _SMTP_OPTIONS."""
     smtp_connections: int = Field(default=5, ge=1, le=100)
     secret_keys: KeyRing = ()
     link_keys: KeyRing = ()
@@ -79,9 +80,16 @@ class Settings(BaseSettings):
     def _smtp(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
         if url:
-            parts = urlsplit(url)
-            if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+            try:
+                parts = urlsplit(url)
+                fine = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
+            except ValueError:  # whose words would repeat the password
+                fine = False
+            if not fine:
                 raise ValueError("must look like smtp://user:password@mail.example.org:587")
+            for option, chosen in parse_qsl(parts.query, keep_blank_values=True):
+                if option != "hello" and chosen not in _SMTP_OPTIONS.get(option, ()):
+                    raise ValueError("takes starttls=required, starttls=opportunistic, auth=clear and hello=NAME")
         return value
 
     @model_validator(mode="after")

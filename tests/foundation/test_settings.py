@@ -49,10 +49,28 @@ def test_a_public_url_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
     assert "NEWSLETTER_PUBLIC_URL" in problems(tmp_path, public_url=url)
 
 
-def test_a_relay_url_that_is_none_is_refused_without_its_password(tmp_path: Path) -> None:
-    message = problems(tmp_path, smtp_url="http://me:hunter2secret@mail.example")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:hunter2secret@mail.example",
+        "smtp://me:hunter2secret@",
+        "smtp://me:hunter2secret@mail.example:port",
+        "smtp://me:hunter2secret@mail.example:0",
+        "smtp://me:hunter2secret@[mail.example",
+        "smtp://me:hunter2secret@mail.example?starttls=maybe",
+        "smtp://me:hunter2secret@mail.example?starttls",
+        "smtp://me:hunter2secret@mail.example?verify=no",
+    ],
+)
+def test_a_relay_url_that_is_none_is_refused_without_its_password(tmp_path: Path, url: str) -> None:
+    message = problems(tmp_path, smtp_url=url)
     assert "NEWSLETTER_SMTP_URL" in message
     assert "hunter2secret" not in message
+
+
+def test_a_relay_url_may_say_how_it_is_secured(tmp_path: Path) -> None:
+    for options in ("starttls=required", "starttls=opportunistic&auth=clear", "hello=news.example.org"):
+        make_settings(tmp_path, smtp_url=f"smtp://me:hunter2secret@mail.example?{options}")
 
 
 def test_malformed_numbers_and_words_are_named(tmp_path: Path) -> None:
