@@ -1,15 +1,20 @@
 """Keys of these tests, and messages put together with their signatures as the sending path does it."""
 
+import datetime
 import functools
 import hashlib
+import random
 import re
 from collections.abc import Sequence
 
 from newsletter.foundation.clock import utc_now
+from newsletter.mail.confirmation import ConfirmationLinks, already_subscribed, confirmation, encode
+from newsletter.mail.digest import DigestComposer
 from newsletter.mail.dkim import Signer, SigningKey
 from newsletter.mail.headers import Field
 from newsletter.publication import dkim_records
 from newsletter.publication.models import KeyAlgorithm
+from tests.mail import samples
 from tests.mail.verifying import Records
 
 DOMAIN = "harbour.example"
@@ -50,3 +55,29 @@ def signed(content: bytes, signer: Signer) -> bytes:
 def signatures(head: bytes, body: bytes, signer: Signer) -> Sequence[Field]:
     """Return the signature fields of a message."""
     return signer.sign(fields_of(head), hashlib.sha256(relaxed_body(body)).digest(), AT)
+
+
+def digests() -> list[bytes]:
+    """Return unsigned digests in all languages, of all sorts of articles, for all sorts of readers."""
+    made = []
+    for seed, language in enumerate(("en", "de", "fr", "es", "ar")):
+        chance = random.Random(seed)
+        cards = [samples.hostile_card(number, chance) for number in range(10)]
+        names = chance.sample(samples.HOSTILE, 4)
+        frame = samples.frame(language, cadence_name=names[0])
+        composer = DigestComposer(samples.FACTS, frame, samples.categories(names), cards)
+        for number in range(4):
+            to = chance.choice(("anna@example.org", "b.c+d@übersee.example", "jörg@example.org"))
+            reader = samples.reader(*samples.random_sections(chance, 10), mailto=chance.random() < 0.5)
+            made.append(composer.compose(reader, samples.envelope(10 * seed + number, to)).content)
+    return made
+
+
+def system_mails() -> list[bytes]:
+    """Return unsigned mails that answer a sign-up."""
+    links = ConfirmationLinks("https://news.example.org/confirm/abc", "https://news.example.org/not-me/abc")
+    mails = (
+        confirmation(samples.FACTS, "de", links, datetime.timedelta(hours=48)),
+        already_subscribed(samples.FACTS, "ar", "https://news.example.org/preferences/abc"),
+    )
+    return [encode(samples.FACTS, mail, samples.envelope(1000 + number)).content for number, mail in enumerate(mails)]

@@ -1,8 +1,6 @@
 """Signatures hold before three independent judges, and cover what they must."""
 
 import dataclasses
-import datetime
-import random
 import re
 from collections import Counter
 
@@ -12,19 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.foundation.errors import InvalidError, RenderError
-from newsletter.mail.confirmation import ConfirmationLinks, already_subscribed, confirmation, encode
-from newsletter.mail.digest import DigestComposer
 from newsletter.mail.dkim import OVERSIGNED, Signer, SigningKey
 from newsletter.mail.headers import Field
 from newsletter.publication.models import KeyAlgorithm
 from tests.mail import samples, signing, verifying
-from tests.mail.verifying import Verdict, Verifier
-from tests.servers.given import Missing, nothing_may_be_skipped
+from tests.mail.verifying import Verifier
 
 KEY = signing.key("nl202611")
 SIGNER = Signer([KEY])
 RECORDS = signing.records(KEY)
-LINKS = ConfirmationLinks("https://news.example.org/confirm/abc", "https://news.example.org/not-me/abc")
 A2 = [
     "from",
     "to",
@@ -46,46 +40,8 @@ A2 = [
 ]
 
 
-@pytest.fixture(params=verifying.ALL, ids=lambda verifier: verifier.__name__)
-def verifier(request: pytest.FixtureRequest) -> Verifier:
-    """Each of the three judges in turn."""
-    judge: Verifier = request.param
-    try:
-        judge([], {})
-    except Missing as missing:
-        (pytest.fail if nothing_may_be_skipped() else pytest.skip)(str(missing))
-    return judge
-
-
-def digests() -> list[bytes]:
-    made = []
-    for seed, language in enumerate(("en", "de", "fr", "es", "ar")):
-        chance = random.Random(seed)
-        cards = [samples.hostile_card(number, chance) for number in range(10)]
-        names = chance.sample(samples.HOSTILE, 4)
-        frame = samples.frame(language, cadence_name=names[0])
-        composer = DigestComposer(samples.FACTS, frame, samples.categories(names), cards)
-        for number in range(4):
-            to = chance.choice(("anna@example.org", "b.c+d@übersee.example", "jörg@example.org"))
-            reader = samples.reader(*samples.random_sections(chance, 10), mailto=chance.random() < 0.5)
-            made.append(composer.compose(reader, samples.envelope(number, to)).content)
-    return made
-
-
-def system_mails() -> list[bytes]:
-    mails = (
-        confirmation(samples.FACTS, "de", LINKS, datetime.timedelta(hours=48)),
-        already_subscribed(samples.FACTS, "ar", "https://news.example.org/preferences/abc"),
-    )
-    return [encode(samples.FACTS, mail, samples.envelope()).content for mail in mails]
-
-
 def digest() -> bytes:
     return samples.composer().compose(samples.reader(mailto=True), samples.envelope()).content
-
-
-def results(verdicts: list[list[Verdict]]) -> list[list[str]]:
-    return [[one.result for one in mail] for mail in verdicts]
 
 
 def tags(field: Field) -> dict[str, str]:
@@ -94,9 +50,9 @@ def tags(field: Field) -> dict[str, str]:
 
 
 def test_digests_and_system_mails_pass(verifier: Verifier) -> None:
-    mails = [signing.signed(content, SIGNER) for content in (*digests(), *system_mails())]
+    mails = [signing.signed(content, SIGNER) for content in (*signing.digests(), *signing.system_mails())]
     verdicts = verifier(mails, RECORDS)
-    assert results(verdicts) == [["pass"]] * len(mails)
+    assert verifying.results(verdicts) == [["pass"]] * len(mails)
     for (verdict,) in verdicts[:-2]:
         assert (verdict.d, verdict.s, verdict.a) == ("harbour.example", "nl202611", "rsa-sha256")
         assert {"list-unsubscribe", "list-unsubscribe-post"} <= set(verdict.signed.split(":"))  # standards L3
@@ -146,7 +102,7 @@ def test_no_field_can_be_added_changed_or_taken_away_and_no_body_changed(verifie
     verdicts = verifier(
         [good, *tampered], {**RECORDS, "nl202611._domainkey.evil.example": next(iter(RECORDS.values()))}
     )
-    assert results(verdicts[:1]) == [["pass"]]
+    assert verifying.results(verdicts[:1]) == [["pass"]]
     assert all(one.result != "pass" for mail in verdicts[1:] for one in mail)
 
 
@@ -157,16 +113,16 @@ def test_what_relays_do_on_the_way_does_no_harm(verifier: Verifier) -> None:
     )
     folded = good.replace(b"Subject: ", b"SUBJECT:\r\n\t ", 1)
     mails = [b"Return-Path: <b+1@bounces.harbour.example>\r\n" + received + good, folded, good + b"\r\n\r\n"]
-    assert results(verifier(mails, RECORDS)) == [["pass"]] * 3
+    assert verifying.results(verifier(mails, RECORDS)) == [["pass"]] * 3
 
 
 def test_mail_that_was_signed_before_a_rotation_still_passes(verifier: Verifier) -> None:
     following = signing.key("nl202612")
     before, after = signing.signed(digest(), SIGNER), signing.signed(digest(), Signer([following]))
     both = signing.records(KEY, following)
-    assert results(verifier([before, after], both)) == [["pass"], ["pass"]]
+    assert verifying.results(verifier([before, after], both)) == [["pass"], ["pass"]]
     revoked = {**both, "nl202611._domainkey.harbour.example": "v=DKIM1; k=rsa; p="}
-    (old,), (new,) = results(verifier([before, after], revoked))
+    (old,), (new,) = verifying.results(verifier([before, after], revoked))
     assert old != "pass"
     assert new == "pass"
 
@@ -182,7 +138,7 @@ def test_ed25519_signs_beside_rsa(verifier: Verifier) -> None:
 
 def test_the_list_names_each_guarded_field_once_more_than_it_is_there() -> None:
     assert [name.lower() for name in OVERSIGNED] == A2
-    for content in (*digests()[:1], *system_mails()):
+    for content in (*signing.digests()[:1], *signing.system_mails()):
         fields = signing.fields_of(content.partition(b"\r\n\r\n")[0] + b"\r\n")
         (signature,) = SIGNER.sign(fields, bytes(32), signing.AT)
         there = Counter(field.name.lower() for field in fields)

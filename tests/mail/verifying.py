@@ -71,6 +71,11 @@ def by_mail_dkim(mails: Sequence[bytes], records: Records) -> list[list[Verdict]
 ALL: tuple[Verifier, ...] = (by_dkimpy, by_mailauth, by_mail_dkim)
 
 
+def results(verdicts: list[list[Verdict]]) -> list[list[str]]:
+    """Return the words alone."""
+    return [[one.result for one in mail] for mail in verdicts]
+
+
 def _by_program(command: Sequence[str], mails: Sequence[bytes], records: Records) -> list[list[Verdict]]:
     given = json.dumps({"records": dict(records), "mails": [base64.b64encode(mail).decode() for mail in mails]})
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=120)
