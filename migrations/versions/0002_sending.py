@@ -106,6 +106,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'deferred'"),
             postgresql_where=sa.text("state = 'deferred'"),
         )
+        batch_op.drop_index(batch_op.f("ix_deliveries_subscriber"))
         batch_op.drop_index(
             batch_op.f("ix_deliveries_unknown"),
             sqlite_where=sa.text("state = 'unknown' AND settled_at IS NULL"),
@@ -125,6 +126,9 @@ def upgrade() -> None:
             postgresql_where=sa.text("unknown_at IS NOT NULL"),
             sqlite_where=sa.text("unknown_at IS NOT NULL"),
         )
+        batch_op.drop_constraint(batch_op.f("fk_deliveries_subscriber_id"), type_="foreignkey")
+        batch_op.drop_constraint(batch_op.f("fk_deliveries_mailing_id"), type_="foreignkey")
+        batch_op.drop_constraint(batch_op.f("fk_deliveries_confirmation_id"), type_="foreignkey")
 
     with op.batch_alter_table("mailings", schema=None) as batch_op:
         batch_op.add_column(sa.Column("not_before", UTCDateTime(), nullable=True))
@@ -144,6 +148,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for column, table in (("subscriber_id", "subscribers"), ("confirmation_id", "confirmations")):
+        gone = f"{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.id = deliveries.{column})"
+        op.execute(f"UPDATE deliveries SET {column} = NULL WHERE {gone}")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("ALTER TABLE deliveries RESET (fillfactor)")
     with op.batch_alter_table("relay_states", schema=None) as batch_op:
@@ -158,6 +165,19 @@ def downgrade() -> None:
         batch_op.drop_column("not_before")
 
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.create_foreign_key(
+            batch_op.f("fk_deliveries_confirmation_id"),
+            "confirmations",
+            ["confirmation_id"],
+            ["id"],
+            ondelete="SET NULL",
+        )
+        batch_op.create_foreign_key(
+            batch_op.f("fk_deliveries_mailing_id"), "mailings", ["mailing_id"], ["id"], ondelete="CASCADE"
+        )
+        batch_op.create_foreign_key(
+            batch_op.f("fk_deliveries_subscriber_id"), "subscribers", ["subscriber_id"], ["id"], ondelete="SET NULL"
+        )
         batch_op.drop_index(
             "ix_deliveries_unknown_at",
             postgresql_where=sa.text("unknown_at IS NOT NULL"),
@@ -175,6 +195,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("state = 'unknown' AND settled_at IS NULL"),
             postgresql_where=sa.text("state = 'unknown' AND settled_at IS NULL"),
         )
+        batch_op.create_index(batch_op.f("ix_deliveries_subscriber"), ["subscriber_id"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_deliveries_deferred"),
             ["retry_at"],
