@@ -1,19 +1,21 @@
 """What a mailing's messages are made of: from frozen rows to the mail room's values.
 
-A composer is made once per mailing and worker process. For a group of deliveries it looks, in a few queries, at who
+A composer is made once per mailing and worker process. For a group of deliveries it looks, in a query or two, at who
 may still receive (the last look before the dot), and returns for each how to compose its message or why there is none.
 """
 
 import datetime
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
-from sqlalchemy import Row, exists, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.audience.models import Confirmation, ConfirmationKind, Subscriber, Suppression
-from newsletter.delivery.models import Mailing, MailingKind, Reason
+from newsletter.delivery.models import Delivery, DeliveryState, Mailing, MailingKind, Reason
+from newsletter.delivery.routing import CONFIRMATIONS
+from newsletter.foundation.errors import NewsletterError, RenderError
 from newsletter.foundation.links import Link
 from newsletter.foundation.services import Services, services
 from newsletter.foundation.tokens import Purpose
@@ -23,24 +25,51 @@ from newsletter.publication import identity
 
 Compose = Callable[[], Message]
 """Makes one message. Raises RenderError."""
-Due = Row[tuple[int, int | None, int | None, str | None, int, datetime.datetime | None]]
-"""id, subscriber_id, confirmation_id, copy_address, after_number, offered_at of a delivery."""
+
+
+class Prepared(NamedTuple):
+    """A delivery on the point of being sent."""
+
+    id: int
+    make: Compose | Reason
+    """How to make its message, or why it is not sent."""
+    domain: str
+    """Of the reader's address."""
+
+
+class CannotComposeError(NewsletterError):
+    """No message can be made of a mailing: the publication lacks what every mail needs."""
+
+    def __init__(self, mailing_id: int, why: str) -> None:
+        super().__init__(why)
+        self.mailing_id = mailing_id
 
 
 class Composer(Protocol):
     """Makes the messages of one mailing."""
 
-    def prepare(self, session: Session, rows: Sequence[Due], now: datetime.datetime) -> dict[int, Compose | Reason]:
-        """Return for each delivery how to make its message, or why it is not sent."""
+    sender: str
+    """The address in From."""
+    stream: str
+    full: bool
+    """Whether each message is rendered in full, because its template asks for it."""
+
+    def prepare(
+        self, session: Session, chunk_id: int, after_id: int, limit: int, now: datetime.datetime
+    ) -> list[Prepared]:
+        """Return the next `limit` planned deliveries of a chunk, by their ids, from above `after_id`."""
 
 
 def composer(session: Session, mailing: Mailing) -> Composer:
-    """Return the composer for `mailing`."""
+    """Return the composer for `mailing`. Raises CannotComposeError."""
     from newsletter.delivery.composing_runs import RunComposer  # it imports this module's names
 
-    if mailing.kind is MailingKind.RUN:
-        return RunComposer(session, mailing, services())
-    return ConfirmationComposer(session, mailing, services())
+    try:
+        if mailing.kind is MailingKind.RUN:
+            return RunComposer(session, mailing, services())
+        return ConfirmationComposer(session, mailing, services())
+    except RenderError as error:
+        raise CannotComposeError(mailing.id, str(error)) from error
 
 
 def suppressed() -> ColumnElement[bool]:
@@ -48,51 +77,82 @@ def suppressed() -> ColumnElement[bool]:
     return exists().where(or_(Suppression.hash == Subscriber.address_hash, Suppression.hash == Subscriber.domain_hash))
 
 
+def upcoming() -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that a Delivery is among those that `prepare` is asked for."""
+    return (
+        Delivery.chunk_id == bindparam("chunk_id"),
+        Delivery.id > bindparam("after_id"),
+        Delivery.state == DeliveryState.PLANNED,
+    )
+
+
 def envelope(
-    tools: Services, mailing: Mailing, row: Due, to: str, facts_domain: str, now: datetime.datetime
+    tools: Services, mailing: Mailing, delivery_id: int, to: str, domain: str, date: datetime.datetime
 ) -> Envelope:
     """Return what belongs to one delivery: a Message-ID that stays, a return path that names it, its Date."""
-    domain = tools.settings.bounce_domain or facts_domain
     return Envelope(
         to=to,
-        message_id=f"<{row.id}.{mailing.stamp}@{facts_domain}>",
-        return_path=tools.links.return_path(row.id, domain),
-        date=row.offered_at or now,
+        message_id=f"<{delivery_id}.{mailing.stamp}@{domain}>",
+        return_path=tools.links.return_path(delivery_id, tools.settings.bounce_domain or domain),
+        date=date,
     )
+
+
+_WAITING = (
+    select(
+        Delivery.id,
+        Delivery.offered_at,
+        Confirmation,
+        Subscriber.address,
+        Subscriber.language,
+        suppressed().label("suppressed"),
+    )
+    .outerjoin(Confirmation, Confirmation.id == Delivery.confirmation_id)
+    .outerjoin(Subscriber, Subscriber.id == Confirmation.subscriber_id)
+    .where(*upcoming())
+    .order_by(Delivery.id)
+    .limit(bindparam("limit"))
+)
 
 
 class ConfirmationComposer:
     """Composes confirmation mails and "you are already subscribed" mails."""
 
+    stream = CONFIRMATIONS
+    full = False
+
     def __init__(self, session: Session, mailing: Mailing, tools: Services) -> None:
         self._mailing, self._tools = mailing, tools
         self._facts = facts(session)
+        self.sender = self._facts.confirmation_from
 
-    def prepare(self, session: Session, rows: Sequence[Due], now: datetime.datetime) -> dict[int, Compose | Reason]:
+    def prepare(
+        self, session: Session, chunk_id: int, after_id: int, limit: int, now: datetime.datetime
+    ) -> list[Prepared]:
         """Look whether each confirmation still waits for its reader."""
-        wanted = {row.confirmation_id: row for row in rows if row.confirmation_id is not None}
-        found = session.execute(
-            select(Confirmation, Subscriber.address, Subscriber.language, suppressed().label("suppressed"))
-            .join(Subscriber, Subscriber.id == Confirmation.subscriber_id)
-            .where(Confirmation.id.in_(wanted))
-        )
-        prepared: dict[int, Compose | Reason] = {row.id: Reason.EXPIRED for row in rows}
-        for waiting, address, language, is_suppressed in found:
-            row = wanted[waiting.id]
-            if is_suppressed or waiting.refused_at:
-                prepared[row.id] = Reason.SUPPRESSED
+        rows = session.execute(_WAITING, {"chunk_id": chunk_id, "after_id": after_id, "limit": limit})
+        prepared = []
+        for delivery_id, offered_at, waiting, address, language, is_suppressed in rows:
+            make: Compose | Reason
+            if waiting is None:
+                make = Reason.EXPIRED
+            elif is_suppressed or waiting.refused_at:
+                make = Reason.SUPPRESSED
             elif waiting.kind is ConfirmationKind.CONFIRM and (waiting.confirmed_at or waiting.expires_at <= now):
-                prepared[row.id] = Reason.EXPIRED
+                make = Reason.EXPIRED
             else:
-                prepared[row.id] = self._compose(row, waiting, address, language, now)
+                make = self._compose(delivery_id, waiting, address, language, offered_at or now)
+            prepared.append(Prepared(delivery_id, make, (address or "").rpartition("@")[2]))
         return prepared
 
-    def _compose(self, row: Due, waiting: Confirmation, address: str, language: str, now: datetime.datetime) -> Compose:
+    def _compose(
+        self, delivery_id: int, waiting: Confirmation, address: str, language: str, date: datetime.datetime
+    ) -> Compose:
         links, tokens = self._tools.links, self._tools.tokens
         domain = self._facts.confirmation_from.rpartition("@")[2]
-        post = envelope(self._tools, self._mailing, row, address, domain, now)
+        post = envelope(self._tools, self._mailing, delivery_id, address, domain, date)
         if waiting.kind is ConfirmationKind.ALREADY:
-            preferences = links.make(Link.PREFERENCES, waiting.subscriber_id, 0, row.id)
+            preferences = links.make(Link.PREFERENCES, waiting.subscriber_id, 0, delivery_id)
             return lambda: mails.encode(self._facts, mails.already_subscribed(self._facts, language, preferences), post)
         not_me = links.page(f"not-me/{tokens.make(Purpose.NOT_ME, waiting.id)}")
         both = mails.ConfirmationLinks(links.page(f"confirm/{tokens.make(Purpose.CONFIRM, waiting.id)}"), not_me)

@@ -2,20 +2,21 @@
 
 import datetime
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, case, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Cadence, Subscriber
 from newsletter.content.models import Article, Category, Source
-from newsletter.delivery.composing import Compose, Due, envelope, facts, suppressed
-from newsletter.delivery.models import Mailing, Reason
+from newsletter.delivery.composing import Compose, Prepared, envelope, facts, suppressed, upcoming
+from newsletter.delivery.models import Delivery, Mailing, Reason
 from newsletter.digests import returning
 from newsletter.digests.arranging import Selection
 from newsletter.digests.models import Run
-from newsletter.digests.selection import Selector
+from newsletter.digests.selection import NOTHING, Selector
 from newsletter.foundation.links import Link
 from newsletter.foundation.services import Services
 from newsletter.mail.digest import DigestComposer
@@ -31,6 +32,8 @@ from newsletter.mail.shapes import (
 )
 from newsletter.publication import identity
 
+_LOOK_AGAIN: Final = datetime.timedelta(seconds=0.5)
+"""How often to look whether articles were withdrawn or are held."""
 _COMPOSERS: Final = 24
 """Frames kept at a time (languages times zones); each holds the run's articles once."""
 
@@ -81,82 +84,79 @@ class Frames:
 class RunComposer:
     """Composes the digests of one run."""
 
+    full = False
+
     def __init__(self, session: Session, mailing: Mailing, tools: Services) -> None:
         assert mailing.run_id is not None
         self._mailing, self._tools = mailing, tools
         self._run = session.get_one(Run, mailing.run_id)
         self._selector = Selector(session, self._run)
+        self._looked_at = self._run.created_at
         self._publication = identity.load(session)
         self._frames = Frames(
             session, self._run.cadence, f"run-{self._run.id}", self._run.created_at, self._selector.article_ids
         )
-        self._domain = self._frames.facts.digest_from.rpartition("@")[2]
+        self.sender, self.stream = self._frames.facts.digest_from, self._run.cadence.slug
+        self._domain = self.sender.rpartition("@")[2]
+        self._recipients = _recipients(self._selector)
 
-    def prepare(self, session: Session, rows: Sequence[Due], now: datetime.datetime) -> dict[int, Compose | Reason]:
+    def prepare(
+        self, session: Session, chunk_id: int, after_id: int, limit: int, now: datetime.datetime
+    ) -> list[Prepared]:
         """Look once more at each reader, and choose what they get."""
-        wanted = {row.subscriber_id: row for row in rows if row.subscriber_id is not None}
-        prepared: dict[int, Compose | Reason] = {row.id: Reason.LEFT for row in rows}
-        readers = session.execute(
-            select(
-                Subscriber.id,
-                Subscriber.address,
-                Subscriber.name,
-                Subscriber.language,
-                Subscriber.timezone,
-                Subscriber.paused_at,
-                suppressed().label("suppressed"),
-            ).where(Subscriber.id.in_(wanted), Subscriber.confirmed_at.is_not(None))
-        ).all()
-        selections = self._selector.select(session, [(key, row.after_number) for key, row in wanted.items()])
-        for reader in readers:
-            row = wanted[reader.id]
-            selection = selections.get(reader.id)
-            if reader.suppressed:
-                prepared[row.id] = Reason.SUPPRESSED
-            elif reader.paused_at is not None:
-                prepared[row.id] = Reason.PAUSED
-            elif selection is None or not selection.sections:
-                prepared[row.id] = Reason.LEFT
-            else:
-                prepared[row.id] = self._compose(
-                    row, reader.address, reader.name, reader.language, reader.timezone, selection, now
+        if now - self._looked_at > _LOOK_AGAIN:
+            self._selector.look_for_stopped(session)
+            self._looked_at = now
+        rows = session.execute(self._recipients, {"chunk_id": chunk_id, "after_id": after_id, "limit": limit}).all()
+        had = self._selector.had(session, [row[1] for row in rows])
+        prepared, paused = [], []
+        for delivery_id, subscriber_id, after, offered_at, copy, who, name, language, zone, may, waits, taken in rows:
+            make: Compose | Reason
+            if copy is not None:
+                make = self._copy(delivery_id, copy, offered_at or now)
+            elif who is None or may is None:
+                make = Reason.LEFT
+            elif not may:
+                make = Reason.SUPPRESSED
+            elif waits:
+                make = Reason.PAUSED
+                if offered_at is None:
+                    paused.append((subscriber_id, after))
+            elif selection := self._selector.selection(taken, after, had.get(subscriber_id, NOTHING)):
+                self._frames.composer(language, zone)  # made now: what is begun must leave soon
+                make = partial(
+                    self._compose, delivery_id, subscriber_id, who, name, language, zone, selection, offered_at or now
                 )
-        # What was never offered has not reached them: the digest after the pause brings it.
-        paused = [row for row in wanted.values() if prepared[row.id] is Reason.PAUSED and row.offered_at is None]
-        if paused:
-            returning.give_back(session, self._run, [(row.subscriber_id, row.after_number) for row in paused])
-        for row in rows:
-            if row.copy_address is not None:
-                prepared[row.id] = self._copy(row, row.copy_address, now)
+            else:
+                make = Reason.LEFT
+            prepared.append(Prepared(delivery_id, make, (copy or who or "").rpartition("@")[2]))
+        if paused:  # what was never offered has not reached them: the digest after the pause brings it
+            returning.give_back(session, self._run, paused)
         return prepared
 
     def _compose(
         self,
-        row: Due,
+        delivery_id: int,
+        subscriber_id: int,
         address: str,
         name: str,
         language: str,
         zone: str,
         selection: Selection,
-        now: datetime.datetime,
-    ) -> Compose:
-        assert row.subscriber_id is not None
-        cadence_id, subscriber_id, links = self._run.cadence_id, row.subscriber_id, self._tools.links
+        date: datetime.datetime,
+    ) -> Message:
+        cadence_id, links = self._run.cadence_id, self._tools.links
+        personal = PersonalLinks(
+            one_click=links.make(Link.ONE_CLICK, subscriber_id, cadence_id, delivery_id),
+            leave=links.make(Link.LEAVE, subscriber_id, cadence_id, delivery_id),
+            preferences=links.make(Link.PREFERENCES, subscriber_id, cadence_id, delivery_id),
+            mailto=self._mailto(subscriber_id, delivery_id),
+        )
+        part = ReaderPart(self._frames.sections(selection), personal, name)
+        post = envelope(self._tools, self._mailing, delivery_id, address, self._domain, date)
+        return self._frames.composer(language, zone).compose(part, post)
 
-        def compose() -> Message:
-            personal = PersonalLinks(
-                one_click=links.make(Link.ONE_CLICK, subscriber_id, cadence_id, row.id),
-                leave=links.make(Link.LEAVE, subscriber_id, cadence_id, row.id),
-                preferences=links.make(Link.PREFERENCES, subscriber_id, cadence_id, row.id),
-                mailto=self._mailto(subscriber_id, row.id),
-            )
-            part = ReaderPart(self._frames.sections(selection), personal, name)
-            post = envelope(self._tools, self._mailing, row, address, self._domain, now)
-            return self._frames.composer(language, zone).compose(part, post)
-
-        return compose
-
-    def _copy(self, row: Due, address: str, now: datetime.datetime) -> Compose:
+    def _copy(self, delivery_id: int, address: str, date: datetime.datetime) -> Compose:
         return lambda: self._frames.composer(
             self._publication.language, self._publication.timezone, Marking.COPY
         ).compose(
@@ -164,7 +164,7 @@ class RunComposer:
                 self._frames.sections(self._selector.select_copy()),
                 PersonalLinks.inert(self._publication.site_url),
             ),
-            envelope(self._tools, self._mailing, row, address, self._domain, now),
+            envelope(self._tools, self._mailing, delivery_id, address, self._domain, date),
         )
 
     def _mailto(self, subscriber_id: int, delivery_id: int) -> str:
@@ -174,6 +174,33 @@ class RunComposer:
         local, _, domain = inbound.rpartition("@")
         token = self._tools.links.token(Link.ONE_CLICK, subscriber_id, self._run.cadence_id, delivery_id)
         return f"mailto:{local}+{token}@{domain}"
+
+
+def _recipients(selector: Selector) -> Select[*tuple[Any, ...]]:
+    """Select the next deliveries with all that decides about them, one row each; made once per run and process.
+
+    `may`: NULL while the address is not confirmed, else whether it is not suppressed.
+    """
+    return (
+        select(
+            Delivery.id,
+            Delivery.subscriber_id,
+            Delivery.after_number,
+            Delivery.offered_at,
+            Delivery.copy_address,
+            Subscriber.address,
+            Subscriber.name,
+            Subscriber.language,
+            Subscriber.timezone,
+            case((Subscriber.confirmed_at.is_not(None), ~suppressed())).label("may"),
+            Subscriber.paused_at.is_not(None).label("waits"),
+            selector.taken.label("taken"),
+        )
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(*upcoming())
+        .order_by(Delivery.id)
+        .limit(bindparam("limit"))
+    )
 
 
 def cards(session: Session, article_ids: Collection[int]) -> list[ArticleCard]:

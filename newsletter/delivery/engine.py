@@ -1,29 +1,27 @@
-"""The engine: takes leased chunks group by group and hands their messages over, a few connections at a time.
+"""The engine: the worker process's event loop, its pumps (one for each relay), and the thread that keeps the ledger.
 
-One event loop per worker process; its connections stay open between slices. While one group is on the wire the next is
-being begun in the ledger's thread, so that neither waits for the other.
+Everything that touches the database happens in one thread beside the loop, so that neither waits for the other.
 """
 
 import asyncio
+import datetime
 import importlib
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from newsletter.delivery.composing import Compose
+from newsletter.delivery.composing import CannotComposeError
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
-from newsletter.delivery.ledger import LEASE, Group, Lease, Ledger
-from newsletter.delivery.opening import RelayError
-from newsletter.delivery.relaying import RelayWatch
-from newsletter.delivery.replies import Outcome, Verdict
-from newsletter.delivery.smtp import DOT_TIMEOUT, Job, Session
-from newsletter.foundation.clock import monotonic
-from newsletter.foundation.errors import NewsletterError, RenderError
+from newsletter.delivery.ledger import IN_DOUBT, Group, Lease, Ledger
+from newsletter.delivery.limits import Grant
+from newsletter.delivery.pump import Pump, Seen, Told
+from newsletter.delivery.replies import Outcome
+from newsletter.delivery.smtp import Session
+from newsletter.foundation.clock import monotonic, utc_now
 
 loops: ModuleType
 try:
@@ -31,11 +29,134 @@ try:
 except ImportError:  # asyncio's own loop does the same, more slowly
     loops = asyncio
 
-_SAFE: Final = LEASE.total_seconds() - DOT_TIMEOUT - 60
-"""Seconds after which a group hands nothing over any more: the reply must come while the lease still stands."""
-_TRIES: Final = 3
-"""Connections a message may lose before its dot within one group; a relay may close after N messages (standards S3)."""
+_NO_RELAY: Final = datetime.timedelta(seconds=5)
+"""How long a mailing waits that no relay takes now."""
+_MENDING: Final = datetime.timedelta(minutes=1)
+"""How long a mailing waits for the publication to get what every mail needs."""
 T = TypeVar("T")
+
+
+class Throttle(Protocol):
+    """The limits of relays, mail hosts and mailings, shared by all workers."""
+
+    def ask(self, relay_id: int, mailing_id: int, per_hour: int | None, wanted: int, *, bulk: bool) -> Grant:
+        """Return how many messages may go now."""
+
+    def give_back(self, relay_id: int, mailing_id: int, per_hour: int | None, unused: int) -> None:
+        """Give back what was granted and not used."""
+
+    def sort_out(self, domains: Mapping[int, str], now: datetime.datetime) -> dict[int, datetime.datetime]:
+        """Return the deliveries that must wait for their mail hosts, and until when."""
+
+    def connections(self, relay_id: int, wanted: int) -> int:
+        """Return this process's share of the relay's connections."""
+
+    def observe(self, relay_id: int, seen: Iterable[tuple[str, Outcome]], now: datetime.datetime) -> None:
+        """Slow down where answers ask for it."""
+
+
+class Watch(Protocol):
+    """What relays have against us."""
+
+    def note(self, relay_id: int, problem: Outcome | None, *, accepted: int) -> datetime.datetime | None:
+        """Note how it went; returns when to go on, if the relay has a problem with us."""
+
+
+class Breaker(Protocol):
+    """Sees when a mailing had better pause."""
+
+    def observe(self, mailing_id: int, outcomes: Iterable[Outcome]) -> str:
+        """Return why the mailing should pause now, or an empty text."""
+
+    def observe_relay(self, relay_id: int, outcomes: Iterable[Outcome]) -> str:
+        """Return why the relay should be held, or an empty text."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Whom the engine asks and tells around the wire. All of them are called in the ledger's thread."""
+
+    ledger: Ledger
+    relays: Callable[[str, str], list[Endpoint]]
+    """From address and stream → the relays that take such mail now, the one to use first."""
+    throttle: Throttle
+    watch: Watch
+    breaker: Breaker
+    broken: Callable[[int, str], None]
+    """Pauses a mailing for the reason given, and tells the operators."""
+    hold: Callable[[int, str], None]
+    """Does the same with a relay."""
+
+    # What a pump calls.
+
+    def begin(self, relay: Endpoint, lease: Lease, size: int, told: Told) -> Group | float:
+        """Ask the limits, then the ledger. Returns a group, or the seconds to wait for a limit."""
+        grant = self.throttle.ask(relay.id, lease.mailing_id, lease.per_hour, size, bulk=lease.bulk)
+        others = {one: outcomes for one, outcomes in told.items() if one is not lease or not grant.granted}
+        self.settle(relay, others)
+        if not grant.granted:
+            return grant.wait
+        per_hour, own = lease.per_hour, told.get(lease, {})
+        group = Group()
+        try:
+            group = self.ledger.begin(lease, grant.granted, own, relay.id, self._sort_out)
+        finally:
+            if unused := grant.granted - len(group.messages):
+                self.throttle.give_back(relay.id, lease.mailing_id, per_hour, unused)
+        self._look_at(relay, {lease: own})
+        return group
+
+    def settle(self, relay: Endpoint, told: Told) -> None:
+        """Fold in what became of deliveries."""
+        for lease, outcomes in told.items():
+            self.ledger.settle(lease, outcomes, relay.id)
+        self._look_at(relay, told)
+
+    def observe(self, relay: Endpoint, seen: Seen) -> None:
+        """Learn from answers how fast the relay and the mail hosts want it."""
+        self.throttle.observe(relay.id, seen, utc_now())
+
+    def _sort_out(self, domains: Mapping[int, str]) -> Mapping[int, datetime.datetime]:
+        return self.throttle.sort_out(domains, utc_now())
+
+    def release(self, lease: Lease) -> None:
+        """Give a chunk back."""
+        self.ledger.release(lease)
+
+    def put_off(self, lease: Lease, seconds: float) -> None:
+        """Let nobody claim anything of the lease's mailing for so long."""
+        self.ledger.put_off(lease.mailing_id, utc_now() + datetime.timedelta(seconds=seconds))
+
+    def connections(self, relay: Endpoint) -> int:
+        """Return how many connections to the relay this process may have now."""
+        return self.throttle.connections(relay.id, relay.connections)
+
+    def _look_at(self, relay: Endpoint, told: Told) -> None:
+        for lease, outcomes in told.items():
+            if because := self.breaker.observe(lease.mailing_id, outcomes.values()):
+                self.broken(lease.mailing_id, because)
+                lease.exhausted = True
+            if because := self.breaker.observe_relay(relay.id, outcomes.values()):
+                self.hold(relay.id, because)
+                lease.exhausted = True
+
+    # What the engine calls.
+
+    def claim(self, *, bulk: bool) -> tuple[Lease, list[Endpoint]] | None:
+        """Lease the next chunk that a relay takes now; None when there is none."""
+        while True:
+            try:
+                lease = self.ledger.claim(bulk=bulk)
+            except CannotComposeError as error:
+                self.ledger.put_off(error.mailing_id, utc_now() + _MENDING, because=str(error))
+                continue
+            if lease is None:
+                return None
+            endpoints = self.relays(lease.sender, lease.stream)
+            if endpoints:
+                return lease, endpoints
+            self.ledger.put_off(lease.mailing_id, utc_now() + _NO_RELAY)
+            self.ledger.release(lease)
 
 
 @dataclass
@@ -48,135 +169,99 @@ class Slice:
 
 
 class Engine:
-    """Sends what the ledger leases, through one relay."""
+    """Sends what the ledger leases, through the relays that take it."""
 
-    def __init__(self, ledger: Ledger, relay: Endpoint, journal: Journal, watch: RelayWatch, connections: int) -> None:
-        self._ledger, self._relay, self._journal, self._watch = ledger, relay, journal, watch
-        self._sessions: list[Session] = []
-        self._connections = connections
+    def __init__(
+        self, desk: Desk, journal: Callable[[int], Journal], new_session: Callable[[], Session] = Session
+    ) -> None:
+        """`journal` makes the journal for a relay's id."""
+        self._desk, self._journal, self._new_session = desk, journal, new_session
+        self._pumps: dict[int, Pump] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._bulk, self._ends = True, 0.0
+        self._claiming = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop = loops.new_event_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self.stopping = False
 
+    def stop(self) -> None:
+        """Finish the messages on the wire and hand nothing more over. May be called from another thread."""
+        self.stopping = True
+        for pump in list(self._pumps.values()):
+            pump.stopping = True
+
     def run(self, *, bulk: bool, seconds: float) -> Slice:
-        """Work for about `seconds`; returns early when there is nothing left to do or the relay refuses us."""
+        """Work for about `seconds`; returns early when there is nothing left to do or the relays refuse us."""
         return self._loop.run_until_complete(self._slice(bulk, seconds))
 
     def close(self) -> None:
-        """Say goodbye to the relay."""
+        """Finish, and say goodbye to the relays."""
 
         async def goodbye() -> None:
-            for session in self._sessions:
-                session.close()
-            await asyncio.sleep(0.05)
+            for pump in self._pumps.values():
+                await pump.close()
 
         self._loop.run_until_complete(goodbye())
         self._loop.close()
         self._thread.shutdown()
-        self._journal.close()
 
     async def _slice(self, bulk: bool, seconds: float) -> Slice:
-        done, ends = Slice(), monotonic() + seconds
-        while monotonic() < ends and not self.stopping:
-            if await self._in_thread(self._watch.paused):
-                return done
-            lease = await self._in_thread(lambda: self._ledger.claim(bulk=bulk))
-            if lease is None:
-                return done
-            try:
-                done.sent += await self._chunk(lease, ends)
-            except NewsletterError as error:  # nothing can be composed: the publication lacks something
-                problem = Outcome(Verdict.OURS, None, str(error))
-                not_before = await self._in_thread(partial(self._watch.note, problem, accepted=0))
-                await self._in_thread(partial(self._ledger.release, lease, not_before=not_before))
-                return done
-        done.more = True
-        return done
+        self._bulk, self._ends = bulk, monotonic() + seconds
+        for pump in self._pumps.values():
+            pump.begin_slice()
+            if pump.unfinished:
+                self._start(pump)
+        await self._lease_for(None)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+            self._tasks = {task for task in self._tasks if not task.done()}
+        ran = list(self._pumps.values())
+        for pump in ran:
+            await self._in_thread(partial(self._desk.watch.note, pump.relay.id, pump.problem, accepted=pump.accepted))
+        return Slice(sent=sum(pump.accepted for pump in ran), more=monotonic() >= self._ends)
 
-    async def _chunk(self, lease: Lease, ends: float) -> int:
-        """Send the chunk, or as much of it as the time allows. Returns the number of accepted messages."""
-        accepted, side, problem = 0, 0, None
-        told: dict[int, Outcome] = {}
-        group = await self._begin(lease, told)
-        while group is not None and problem is None:
-            go_on = not group.last and monotonic() < ends and not self.stopping
-            upcoming = self._loop.create_task(self._begin(lease, told)) if go_on else None
-            outcomes: dict[int, Outcome] = {}
-            problem = await self._send(group, outcomes, side)
-            accepted += sum(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes.values())
-            if upcoming is None:
-                outcomes, group = told | outcomes, None
-            else:
-                group = await upcoming
-                self._journal.clear(1 - side)  # the ledger has been told it with the beginning of this group
-            told, side = outcomes, 1 - side
-        if group is not None:  # begun, but the relay has gone: nothing of it was handed over
-            told |= dict.fromkeys(group.messages, Outcome(Verdict.UNSENT))
-        await self._in_thread(lambda: self._ledger.settle(told))
-        self._journal.clear(0)
-        self._journal.clear(1)
-        not_before = await self._in_thread(lambda: self._watch.note(problem, accepted=accepted))
-        await self._in_thread(lambda: self._ledger.release(lease, not_before=not_before))
-        return accepted
+    def _start(self, pump: Pump) -> None:
+        if not pump.running:
+            pump.running, pump.no_more = True, False
+            self._tasks.add(self._loop.create_task(pump.run(self._ends)))
 
-    async def _begin(self, lease: Lease, told: dict[int, Outcome]) -> Group | None:
-        return await self._in_thread(lambda: self._ledger.begin_group(lease, told))
+    async def _lease_for(self, asking: Pump | None) -> Lease | None:
+        """Claim a chunk for the pump that asks. What another relay is to take goes to that one's pump."""
+        async with self._claiming:
+            while True:
+                if asking is not None and asking.inbox:
+                    return asking.inbox.popleft()
+                if monotonic() >= self._ends or self.stopping:
+                    return None
+                claimed = await self._in_thread(lambda: self._desk.claim(bulk=self._bulk))
+                if claimed is None:
+                    return None
+                lease, endpoints = claimed
+                pumps = [self._pump(endpoint) for endpoint in endpoints]
+                chosen = next((pump for pump in pumps if pump is asking or pump.hungry), None)
+                if chosen is None:
+                    await self._in_thread(partial(self._desk.release, lease))
+                    return None
+                if chosen is asking:
+                    return lease
+                chosen.inbox.append(lease)
+                chosen.kick()
+                self._start(chosen)
+                if asking is None:  # that was only to get somebody going
+                    return None
 
-    async def _send(self, group: Group, outcomes: dict[int, Outcome], side: int) -> Outcome | None:
-        """Hand over a group; fill `outcomes` with all of it. Returns what the relay has against us, if anything."""
-        safe_until = monotonic() + _SAFE
-        waiting = deque((delivery_id, compose, 0) for delivery_id, compose in group.messages.items())
-        again: dict[int, tuple[Compose, int]] = {}
-        problem: Outcome | None = None
-
-        def done(job: Job, outcome: Outcome) -> None:
-            nonlocal problem
-            if outcome.verdict is Verdict.UNSENT and again[job.id][1] < _TRIES:
-                compose, tries = again[job.id]
-                waiting.append((job.id, compose, tries + 1))
-                return
-            self._journal.told(side, job.id, outcome)
-            outcomes[job.id] = outcome
-            if outcome.verdict is Verdict.OURS:
-                problem = outcome
-
-        def next_job() -> Job | None:
-            while waiting and problem is None and not self.stopping and monotonic() < safe_until:
-                delivery_id, compose, tries = waiting.popleft()
-                again[delivery_id] = (compose, tries)
-                try:
-                    made = compose()
-                except RenderError as error:
-                    done(Job(delivery_id, "", "", b""), Outcome(Verdict.UNSENDABLE, None, str(error)))
-                    continue
-                return Job(delivery_id, made.return_path, made.recipient, made.content, made.smtputf8)
-            return None
-
-        def before_dot(job: Job) -> None:
-            self._journal.about_to_send(side, job.id)
-
-        while waiting and problem is None and not self.stopping and monotonic() < safe_until:
-            try:
-                sessions = await self._open(min(self._connections, len(waiting)))
-            except RelayError as error:
-                problem = error.outcome
-                break
-            await asyncio.gather(*(session.send(next_job, before_dot, done) for session in sessions))
-        outcomes |= {delivery_id: Outcome(Verdict.UNSENT) for delivery_id, _, _ in waiting}
-        return problem
-
-    async def _open(self, wanted: int) -> list[Session]:
-        """Return up to `wanted` open connections, new ones for those that are gone. Raises RelayError if none."""
-        self._sessions = [session for session in self._sessions if session.alive]
-        missing = wanted - len(self._sessions)
-        if missing > 0:
-            opened = [Session() for _ in range(missing)]
-            results = await asyncio.gather(*(one.open(self._relay) for one in opened), return_exceptions=True)
-            self._sessions += [one for one, result in zip(opened, results, strict=True) if result is None]
-            failures = [result for result in results if result is not None]
-            if failures and not self._sessions:
-                raise failures[0]
-        return self._sessions[:wanted]
+    def _pump(self, relay: Endpoint) -> Pump:
+        """Return the relay's pump. One whose relay was changed by an operator makes way when it has finished."""
+        pump = self._pumps.get(relay.id)
+        if pump is None or (pump.relay != relay and not pump.running and not pump.unfinished):
+            if pump is not None:
+                pump.part()
+            journal = pump.journal if pump else self._journal(relay.id)
+            pump = Pump(relay, self._desk, journal, self._in_thread, self._lease_for, self._new_session)
+            self._pumps[relay.id] = pump
+            for each in self._pumps.values():
+                each.in_doubt = IN_DOUBT // len(self._pumps)
+        return pump
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await self._loop.run_in_executor(self._thread, act)

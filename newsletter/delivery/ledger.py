@@ -2,23 +2,25 @@
 
 The order of things around a group of messages (at most GROUP):
 
-1. `begin_group` commits, durably, that these deliveries may be handed over (`sending`), after looking once more at the
+1. `begin` commits, durably, that these deliveries may be handed over (`sending`), after looking once more at the
    mailing, the reader and the suppression list;
 2. the engine hands them over, journalling each dot before and each reply after;
-3. the next `begin_group` (or `settle`) folds the outcomes in.
+3. the next `begin` (or `settle`) folds the outcomes in.
 
 A chunk's `fence` rises with every lease. Who lost the lease can begin nothing more, but what it was told is still
 believed: an outcome closes a `sending` or `unknown` delivery whoever holds the chunk.
+
+Locks are taken in the order chunk, deliveries, mailing, by everybody: nobody waits in a circle.
 """
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Flask
-from sqlalchemy import bindparam, case, literal, select, text, update
+from sqlalchemy import bindparam, case, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from newsletter.delivery import finishing, retrying
@@ -26,11 +28,12 @@ from newsletter.delivery.composing import Compose, Composer, composer
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, MailingState, Reason
 from newsletter.delivery.replies import Outcome, Verdict
 from newsletter.foundation.clock import utc_now
-from newsletter.foundation.db import transaction
+from newsletter.foundation.db import UTCDateTime, transaction
 
-GROUP: Final = 80
-"""Deliveries marked at a time. Up to three groups of a process are open at once (being told, on the wire, begun): less
-than 256 deliveries are in doubt if host and journal go down together."""
+GROUP: Final = 128
+"""Deliveries marked at a time, at most."""
+IN_DOUBT: Final = 2 * GROUP
+"""Deliveries of a worker process that are marked and not yet told, at most: unknown if its host goes down."""
 LEASE: Final = datetime.timedelta(minutes=8)
 """Longer than the wait for the reply to a dot; what a stalled worker may hold up."""
 _CLOSES: Final = {
@@ -39,19 +42,30 @@ _CLOSES: Final = {
     Verdict.UNSENDABLE: (DeliveryState.FAILED, Reason.UNSENDABLE),
     Verdict.UNKNOWN: (DeliveryState.UNKNOWN, None),
 }
-
-
+_PUT_OFF: Final = (Verdict.TEMPORARY, Verdict.BLOCKED)
 _SETTLED: Final = (DeliveryState.ACCEPTED, DeliveryState.FAILED)
+SortOut = Callable[[Mapping[int, str]], Mapping[int, datetime.datetime]]
+"""Delivery id to domain → of those that must wait for their mail hosts, until when."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Lease:
-    """A chunk in this worker's hands until `until`."""
+    """A chunk in this worker's hands."""
 
     chunk_id: int
     mailing_id: int
     fence: int
-    until: datetime.datetime
+    sender: str
+    stream: str
+    bulk: bool
+    per_hour: int | None
+    """The speed that an operator gave the mailing."""
+    position: int = 0
+    """The delivery up to which the chunk has been begun."""
+    exhausted: bool = False
+    """Nothing is left to begin in it, or nothing of it may be."""
+    open: int = 0
+    """Deliveries begun whose outcome the ledger has not been told."""
 
 
 @dataclass
@@ -59,80 +73,123 @@ class Group:
     """Deliveries that may be sent now, each with what makes its message."""
 
     messages: dict[int, Compose] = field(default_factory=dict)
-    last: bool = False
-    """Nothing of the chunk is left behind this group."""
+    domains: dict[int, str] = field(default_factory=dict)
+
+
+class NotBegunError(Exception):
+    """Whether a group was begun is not known: none of `ids` has been sent, whatever the ledger says."""
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        super().__init__("the ledger could not be written")
+        self.ids = list(ids)
+
+
+class _StoppedError(Exception):
+    """The mailing was paused or cancelled while the group was being begun: it is taken back."""
 
 
 class Ledger:
     """The ledger as one worker process uses it; `owner` names the process in its leases."""
 
-    def __init__(self, app: Flask, owner: str) -> None:
+    def __init__(self, app: Flask, owner: str, lease: datetime.timedelta = LEASE) -> None:
         self._app = app
         self.owner = owner
+        self._lease = lease
         self._composers: dict[int, Composer] = {}
 
     def claim(self, *, bulk: bool) -> Lease | None:
-        """Lease the next chunk that is ready, oldest first; None when there is no work."""
-        now = utc_now()
-        with self._app.app_context(), transaction() as session:
-            query = (
-                select(Chunk)
-                .join(Mailing, Mailing.id == Chunk.mailing_id)
-                .where(
-                    Chunk.state == ChunkState.READY,
-                    Chunk.bulk == bulk,
-                    Chunk.not_before <= now,
-                    Mailing.state == MailingState.SENDING,
-                )
-                .order_by(Chunk.not_before, Chunk.id)
-                .limit(1)
-            )
-            if session.get_bind().dialect.name == "postgresql":
-                query = query.with_for_update(of=Chunk, skip_locked=True)
-            chunk = session.scalar(query)
-            if chunk is None:
-                return None
-            chunk.state, chunk.owner, chunk.fence = ChunkState.LEASED, self.owner, chunk.fence + 1
-            chunk.leased_until = now + LEASE
-            session.execute(
-                update(Mailing)
-                .where(Mailing.id == chunk.mailing_id, Mailing.started_at.is_(None))
-                .values(started_at=now)
-                .execution_options(synchronize_session=False)
-            )
-            return Lease(chunk.id, chunk.mailing_id, chunk.fence, chunk.leased_until)
+        """Lease the next chunk that is ready, oldest first; None when there is no work.
 
-    def begin_group(self, lease: Lease, outcomes: Mapping[int, Outcome]) -> Group | None:
-        """Fold `outcomes` in and mark the next deliveries as being sent; None when the chunk is no longer ours to send.
-
-        A mailing that was paused or cancelled, a reader who left, paused or is suppressed: looked at here, for the
-        last time before the dot.
+        Raises CannotComposeError when no message can be made of its mailing.
         """
         now = utc_now()
         with self._app.app_context(), transaction() as session:
-            settle(session, outcomes, now)
-            if not self._renew(session, lease, now):
+            query = _READY
+            if session.get_bind().dialect.name == "postgresql":
+                query = _READY.with_for_update(of=Chunk, skip_locked=True)
+            found = session.execute(query, {"bulk": bulk, "now": now}).first()
+            if found is None:
                 return None
-            mailing = session.get_one(Mailing, lease.mailing_id, populate_existing=True)
-            if mailing.state is MailingState.CANCELLED:
-                _skip_chunk(session, lease, now)
-                return Group(last=True)
-            if mailing.state is not MailingState.SENDING:
-                return None
-            rows = session.execute(_planned(lease.chunk_id)).all()
-            group = Group(last=len(rows) < GROUP)
-            prepared = self._composer(session, mailing).prepare(session, rows, now)
-            reasons = {key: reason for key, reason in prepared.items() if isinstance(reason, Reason)}
-            group.messages = {key: compose for key, compose in prepared.items() if not isinstance(compose, Reason)}
-            _mark_sending(session, mailing.id, group.messages, now)
-            _mark_skipped(session, mailing.id, reasons, now)
-            return group
+            chunk, mailing = found
+            composes = self._composer(session, mailing)
+            chunk.state, chunk.owner, chunk.fence = ChunkState.LEASED, self.owner, chunk.fence + 1
+            chunk.leased_until = now + self._lease
+            if mailing.started_at is None or mailing.not_before is not None:
+                session.flush()
+                started_at = func.coalesce(Mailing.started_at, literal(now, UTCDateTime()))
+                session.execute(
+                    update(Mailing)
+                    .where(Mailing.id == mailing.id)
+                    .values(started_at=started_at, not_before=None, paused_because="")
+                    .execution_options(synchronize_session=False)
+                )
+            return Lease(chunk.id, mailing.id, chunk.fence, composes.sender, composes.stream, bulk, mailing.per_hour)
 
-    def settle(self, outcomes: Mapping[int, Outcome]) -> None:
-        """Fold outcomes in."""
-        if outcomes:
+    def begin(
+        self, lease: Lease, size: int, told: Mapping[int, Outcome], relay_id: int, sort_out: SortOut | None = None
+    ) -> Group:
+        """Fold `told` in and mark up to `size` of the next deliveries as being sent; `lease` says whether more follow.
+
+        A mailing that was paused or cancelled, a reader who left, paused or is suppressed: looked at here, for the
+        last time before the dot. Raises NotBegunError when the database fails in the middle.
+        """
+        group = Group()
+        try:
             with self._app.app_context(), transaction() as session:
-                settle(session, outcomes, utc_now())
+                now = utc_now()
+                fold(session, lease.mailing_id, told, relay_id, now)
+                self._begin(session, lease, size, group, sort_out, now)
+        except _StoppedError:
+            lease.exhausted = True
+            self.settle(lease, told, relay_id)
+            return Group()
+        except Exception as error:
+            raise NotBegunError(group.messages) from error
+        lease.open += len(group.messages)
+        return group
+
+    def _begin(
+        self, session: Session, lease: Lease, size: int, group: Group, sort_out: SortOut | None, now: datetime.datetime
+    ) -> None:
+        renewed = session.execute(
+            _RENEW,
+            {"chunk": lease.chunk_id, "at_fence": lease.fence, "by_owner": self.owner, "until": now + self._lease},
+        ).first()
+        if renewed is None:
+            lease.exhausted = True
+            return
+        state, lease.per_hour = renewed
+        if state == MailingState.CANCELLED:
+            skip_chunk(session, lease.mailing_id, lease.chunk_id, now)
+        if state != MailingState.SENDING:
+            lease.exhausted = True
+            return
+        composes = self._composers[lease.mailing_id]
+        prepared = composes.prepare(session, lease.chunk_id, lease.position, size, now)
+        lease.exhausted = len(prepared) < size
+        if not prepared:
+            return
+        first, lease.position = prepared[0].id, prepared[-1].id
+        reasons: dict[int, Reason] = {}
+        for one in prepared:
+            if isinstance(one.make, Reason):
+                reasons[one.id] = one.make
+            else:
+                group.messages[one.id] = one.make
+                group.domains[one.id] = one.domain
+        waiting = sort_out(group.domains) if sort_out is not None else {}
+        for delivery_id in waiting:
+            del group.messages[delivery_id], group.domains[delivery_id]
+        whole = (lease.chunk_id, first, lease.position) if len(group.messages) == len(prepared) else None
+        _mark_skipped(session, lease.mailing_id, reasons, now)
+        _mark_waiting(session, lease.mailing_id, waiting)
+        _mark_sending(session, lease.mailing_id, group.messages, whole, now, full=composes.full)
+
+    def settle(self, lease: Lease, told: Mapping[int, Outcome], relay_id: int) -> None:
+        """Fold outcomes in."""
+        if told:
+            with self._app.app_context(), transaction() as session:
+                fold(session, lease.mailing_id, told, relay_id, utc_now())
 
     def release(self, lease: Lease, *, not_before: datetime.datetime | None = None) -> None:
         """Give the chunk back, done if nothing of it is left to send, and finish the mailing if this was the last."""
@@ -160,18 +217,15 @@ class Ledger:
             )
             finishing.finish_if_settled(session, lease.mailing_id, now)
 
-    def _renew(self, session: Session, lease: Lease, now: datetime.datetime) -> bool:
-        renewed = session.execute(
-            update(Chunk)
-            .where(
-                Chunk.id == lease.chunk_id,
-                Chunk.fence == lease.fence,
-                Chunk.owner == self.owner,
-                Chunk.state == ChunkState.LEASED,
+    def put_off(self, mailing_id: int, until: datetime.datetime, *, because: str = "") -> None:
+        """Let no worker claim anything of the mailing before `until`; `because` is for operators to see."""
+        with self._app.app_context(), transaction() as session:
+            session.execute(
+                update(Mailing)
+                .where(Mailing.id == mailing_id)
+                .values(not_before=until, paused_because=because)
+                .execution_options(synchronize_session=False)
             )
-            .values(leased_until=now + LEASE)
-        )
-        return bool(renewed.rowcount)  # type: ignore[attr-defined]  # a cursor's result has it
 
     def _composer(self, session: Session, mailing: Mailing) -> Composer:
         if mailing.id not in self._composers:
@@ -181,16 +235,90 @@ class Ledger:
         return self._composers[mailing.id]
 
 
-def settle(session: Session, outcomes: Mapping[int, Outcome], now: datetime.datetime) -> None:
+_READY: Final = (
+    select(Chunk, Mailing)
+    .join(Mailing, Mailing.id == Chunk.mailing_id)
+    .where(
+        Chunk.state == ChunkState.READY,
+        Chunk.bulk == bindparam("bulk"),
+        Chunk.not_before <= bindparam("now", type_=UTCDateTime()),
+        Mailing.state == MailingState.SENDING,
+        or_(Mailing.not_before.is_(None), Mailing.not_before <= bindparam("now", type_=UTCDateTime())),
+    )
+    .order_by(Chunk.not_before, Chunk.id)
+    .limit(1)
+)
+_RENEW: Final = (
+    update(Chunk)
+    .where(
+        Chunk.id == bindparam("chunk"),
+        Chunk.fence == bindparam("at_fence"),
+        Chunk.owner == bindparam("by_owner"),
+        Chunk.state == ChunkState.LEASED,
+    )
+    .values(leased_until=bindparam("until"))
+    .returning(
+        select(Mailing.state).where(Mailing.id == Chunk.mailing_id).scalar_subquery(),
+        select(Mailing.per_hour).where(Mailing.id == Chunk.mailing_id).scalar_subquery(),
+    )
+    .execution_options(synchronize_session=False)
+)
+
+
+def fold(session: Session, mailing_id: int, told: Mapping[int, Outcome], relay_id: int, now: datetime.datetime) -> None:
+    """Record what became of deliveries of one mailing: in two statements where all were accepted, the rule by far."""
+    taken = {key: outcome for key, outcome in told.items() if outcome.verdict is Verdict.ACCEPTED}
+    if taken:
+        moved = _accept(session, taken, relay_id, now)
+        count(session, {(mailing_id, DeliveryState.SENDING, DeliveryState.ACCEPTED): moved})
+        if moved == len(taken):
+            told = {key: outcome for key, outcome in told.items() if key not in taken}
+    settle(session, told, now, relay_id)
+
+
+def _accept(session: Session, taken: Mapping[int, Outcome], relay_id: int, now: datetime.datetime) -> int:
+    """Move those that are being sent to accepted; returns how many they were."""
+    shared = {"now": now, "relay": relay_id}
+    if session.get_bind().dialect.name == "postgresql":
+        values = {
+            "ids": list(taken),
+            "codes": [outcome.code for outcome in taken.values()],
+            "texts": [outcome.text for outcome in taken.values()],
+        }
+        return session.execute(_ACCEPT_ALL, shared | values).rowcount  # type: ignore[attr-defined,no-any-return]
+    rows = [shared | {"id": key, "code": outcome.code, "text": outcome.text} for key, outcome in taken.items()]
+    return session.connection().execute(_ACCEPT_ONE, rows).rowcount
+
+
+_ACCEPTED: Final = (
+    "UPDATE deliveries SET state = 'accepted', attempts = attempts + 1, settled_at = :now, relay_id = :relay, "
+    "reason = NULL, failure = NULL, "
+)
+_ACCEPT_ALL: Final = text(
+    _ACCEPTED + "reply_code = told.code, reply_text = told.words "
+    "FROM unnest(CAST(:ids AS bigint[]), CAST(:codes AS int[]), CAST(:texts AS text[])) AS told(key, code, words) "
+    "WHERE id = told.key AND state = 'sending'"
+).bindparams(bindparam("now", type_=UTCDateTime()))
+_ACCEPT_ONE: Final = text(
+    _ACCEPTED + "reply_code = :code, reply_text = :text WHERE id = :id AND state = 'sending'"
+).bindparams(bindparam("now", type_=UTCDateTime()))
+
+
+def settle(
+    session: Session, outcomes: Mapping[int, Outcome], now: datetime.datetime, relay_id: int | None = None
+) -> None:
     """Move deliveries from `sending` or `unknown` to what `outcomes` say, and the mailings' counters with them."""
     if not outcomes:
         return
-    known = session.execute(
+    query = (
         select(Delivery.id, Delivery.state, Delivery.mailing_id, Delivery.attempts, Mailing.kind, Mailing.give_up_at)
         .join(Mailing, Mailing.id == Delivery.mailing_id)
         .where(Delivery.id.in_(list(outcomes)), Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)))
         .order_by(Delivery.id)
-    ).all()
+    )
+    if session.get_bind().dialect.name == "postgresql":
+        query = query.with_for_update(of=Delivery)  # two who settle the same ones count them once
+    known = session.execute(query).all()
     changes: list[dict[str, Any]] = []
     moves: Counter[tuple[int, DeliveryState, DeliveryState]] = Counter()
     for row in known:
@@ -199,7 +327,7 @@ def settle(session: Session, outcomes: Mapping[int, Outcome], now: datetime.date
             state, reason, retry_at = *_CLOSES[outcome.verdict], None
             if outcome.verdict is Verdict.UNKNOWN and row.state is DeliveryState.UNKNOWN:
                 continue
-        elif outcome.verdict is Verdict.TEMPORARY:
+        elif outcome.verdict in _PUT_OFF:
             state, reason, retry_at = retrying.after(row.kind, row.attempts, now, row.give_up_at, row.id)
         else:  # ours, or never sent: as if it had not been tried
             state, reason, retry_at = DeliveryState.PLANNED, None, None
@@ -213,13 +341,14 @@ def settle(session: Session, outcomes: Mapping[int, Outcome], now: datetime.date
                 "settled_at": now if state in _SETTLED else None,
                 "unknown_at": now if state is DeliveryState.UNKNOWN else None,
                 "failure": outcome.failure,
+                "relay_id": relay_id,
                 "reply_code": outcome.code,
                 "reply_text": outcome.text or None,
             }
         )
         moves[row.mailing_id, row.state, state] += 1
     if changes:
-        _write(session, changes)
+        session.connection().execute(_UPDATE, changes)
         count(session, moves)
 
 
@@ -255,75 +384,79 @@ _UPDATE: Final = (
                 "settled_at",
                 "unknown_at",
                 "failure",
+                "relay_id",
                 "reply_code",
                 "reply_text",
             )
         }
     )
 )
-_UNNEST: Final = text(
-    "UPDATE deliveries d SET state = v.state, reason = v.reason, retry_at = v.retry_at, attempts = v.attempts, "
-    "settled_at = v.settled_at, unknown_at = v.unknown_at, failure = v.failure, "
-    "reply_code = v.reply_code, reply_text = v.reply_text "
-    "FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[]), "
-    "CAST(:retries AS timestamptz[]), CAST(:attempts AS int[]), CAST(:settled AS timestamptz[]), "
-    "CAST(:unknown AS timestamptz[]), CAST(:failures AS text[]), CAST(:codes AS int[]), CAST(:texts AS text[])) "
-    "AS v(id, state, reason, retry_at, attempts, settled_at, unknown_at, failure, reply_code, reply_text) "
-    "WHERE d.id = v.id"
+
+
+_MARK: Final = (
+    update(Delivery)
+    .where(
+        Delivery.chunk_id == bindparam("chunk"),
+        Delivery.id.between(bindparam("first"), bindparam("last")),
+        Delivery.state == DeliveryState.PLANNED,
+    )
+    .values(
+        state=DeliveryState.SENDING,
+        offered_at=func.coalesce(Delivery.offered_at, bindparam("now", type_=UTCDateTime())),
+    )
+    .execution_options(synchronize_session=False)
 )
 
 
-def _write(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
-    """Write all changes in one statement where the engine can, else one prepared statement run for each."""
-    if session.get_bind().dialect.name != "postgresql":
-        session.connection().execute(_UPDATE, list(changes))
-        return
-    session.execute(
-        _UNNEST,
-        {
-            "ids": [change["b_id"] for change in changes],
-            "states": [change["state"].value for change in changes],
-            "reasons": [change["reason"] and change["reason"].value for change in changes],
-            "retries": [change["retry_at"] for change in changes],
-            "attempts": [change["attempts"] for change in changes],
-            "settled": [change["settled_at"] for change in changes],
-            "unknown": [change["unknown_at"] for change in changes],
-            "failures": [change["failure"] and change["failure"].value for change in changes],
-            "codes": [change["reply_code"] for change in changes],
-            "texts": [change["reply_text"] for change in changes],
-        },
-    )
-
-
-def _planned(chunk_id: int) -> Any:
-    return (
-        select(
-            Delivery.id,
-            Delivery.subscriber_id,
-            Delivery.confirmation_id,
-            Delivery.copy_address,
-            Delivery.after_number,
-            Delivery.offered_at,
-        )
-        .where(Delivery.chunk_id == chunk_id, Delivery.state == DeliveryState.PLANNED)
-        .order_by(Delivery.id)
-        .limit(GROUP)
-    )
-
-
-def _mark_sending(session: Session, mailing_id: int, ids: Iterable[int], now: datetime.datetime) -> None:
+def _mark_sending(
+    session: Session,
+    mailing_id: int,
+    ids: Iterable[int],
+    whole: tuple[int, int, int] | None,
+    now: datetime.datetime,
+    *,
+    full: bool,
+) -> None:
+    """Mark deliveries as being sent, by the range of their keys where it holds no others (`whole`: chunk, from, to)."""
     ids = list(ids)
-    if ids:
-        session.execute(
+    if not ids:
+        return
+    if whole is not None:
+        chunk, first, last = whole
+        marked = session.execute(_MARK, {"chunk": chunk, "first": first, "last": last, "now": now})
+    else:
+        marked = session.execute(
             update(Delivery)
-            .where(Delivery.id.in_(ids))
+            .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.PLANNED)
             .values(
                 state=DeliveryState.SENDING,
                 offered_at=case((Delivery.offered_at.is_(None), now), else_=Delivery.offered_at),
             )
             .execution_options(synchronize_session=False)
         )
-        count(session, {(mailing_id, DeliveryState.PLANNED, DeliveryState.SENDING): len(ids)})
+    begun = session.execute(_BEGUN, {"mailing": mailing_id, "number": len(ids), "full": len(ids) if full else 0})
+    if marked.rowcount != len(ids) or not begun.rowcount:  # type: ignore[attr-defined]  # a cursor's result has it
+        raise _StoppedError
+
+
+_BEGUN: Final = text(
+    "UPDATE mailings SET planned = planned - :number, sending = sending + :number, "
+    "rendered_in_full = rendered_in_full + :full WHERE id = :mailing AND state = 'sending'"
+)
+
+
+def _mark_waiting(session: Session, mailing_id: int, waiting: Mapping[int, datetime.datetime]) -> None:
+    """Defer deliveries whose mail hosts take no more for now; that is no attempt."""
+    if waiting:
+        session.connection().execute(
+            _WAIT, [{"key": delivery_id, "until": until} for delivery_id, until in waiting.items()]
+        )
+        count(session, {(mailing_id, DeliveryState.PLANNED, DeliveryState.DEFERRED): len(waiting)})
+
+
+_WAIT: Final = text("UPDATE deliveries SET state = 'deferred', retry_at = :until WHERE id = :key").bindparams(
+    bindparam("until", type_=UTCDateTime())
+)
 
 
 def _mark_skipped(session: Session, mailing_id: int, reasons: Mapping[int, Reason], now: datetime.datetime) -> None:
@@ -339,12 +472,13 @@ def _mark_skipped(session: Session, mailing_id: int, reasons: Mapping[int, Reaso
         count(session, {(mailing_id, DeliveryState.PLANNED, state): len(ids)})
 
 
-def _skip_chunk(session: Session, lease: Lease, now: datetime.datetime) -> None:
+def skip_chunk(session: Session, mailing_id: int, chunk_id: int, now: datetime.datetime) -> None:
+    """Skip what is left to send in a chunk of a cancelled mailing."""
     skipped = session.execute(
         update(Delivery)
-        .where(Delivery.chunk_id == lease.chunk_id, Delivery.state == DeliveryState.PLANNED)
+        .where(Delivery.chunk_id == chunk_id, Delivery.state == DeliveryState.PLANNED)
         .values(state=DeliveryState.SKIPPED, reason=Reason.CANCELLED, settled_at=now)
         .execution_options(synchronize_session=False)
     )
     number = skipped.rowcount  # type: ignore[attr-defined]
-    count(session, {(lease.mailing_id, DeliveryState.PLANNED, DeliveryState.SKIPPED): number})
+    count(session, {(mailing_id, DeliveryState.PLANNED, DeliveryState.SKIPPED): number})

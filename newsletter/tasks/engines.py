@@ -4,26 +4,43 @@ import fcntl
 import os
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from celery import signals
 from flask import Flask
 
-from newsletter.delivery import recovery, workers
+from newsletter.delivery import control, recovery, relays, watching, workers
+from newsletter.delivery.breaking import Breaker
 from newsletter.delivery.endpoints import Endpoint
-from newsletter.delivery.engine import Engine
+from newsletter.delivery.engine import Desk, Engine
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import Ledger
-from newsletter.delivery.relaying import RelayWatch
+from newsletter.delivery.limits import Grant
+from newsletter.delivery.watching import RelayWatch
 from newsletter.foundation.clock import utc_now
-from newsletter.foundation.db import db
+from newsletter.foundation.db import db, transaction
 from newsletter.foundation.errors import ConflictError
 from newsletter.foundation.queue import ContextTask
 from newsletter.foundation.services import services
 from newsletter.foundation.settings import Settings
 
 _LOCK: Final = threading.Lock()
+
+
+class Throttle:
+    """Until limits are wired in."""
+
+    def __init__(self, app: Flask, owner: str) -> None: ...
+    def ask(self, relay_id, mailing_id, per_hour, wanted, *, bulk):
+        return Grant(wanted)
+    def give_back(self, *a): ...
+    def sort_out(self, domains, now):
+        return {}
+    def connections(self, relay_id, wanted):
+        return wanted
+    def observe(self, *a): ...
 
 
 @dataclass
@@ -65,14 +82,26 @@ def _make(app: Flask) -> _Kept:
     lock = _only_one(settings) if settings.database.startswith("sqlite") else None
     recovery.recover(journals(settings), utc_now())
     owner = workers.new_name()
-    made = Engine(
-        Ledger(app, owner),
-        Endpoint.from_url(settings.smtp_url.get_secret_value()),
-        Journal(journals(settings), owner),
-        RelayWatch(app),
-        settings.smtp_connections,
-    )
+    made = Engine(desk(app, owner), partial(Journal, journals(settings), owner))
     return _Kept(os.getpid(), owner, made, lock)
+
+
+def desk(app: Flask, owner: str) -> Desk:
+    """Return whom an engine of this process asks and tells."""
+
+    def usable(sender: str, stream: str) -> list[Endpoint]:
+        with app.app_context():
+            return relays.usable(db.session(), sender, stream, utc_now())
+
+    def broken(mailing_id: int, because: str) -> None:
+        with app.app_context(), transaction() as session:
+            control.pause_by_itself(session, mailing_id, because, utc_now())
+
+    def hold(relay_id: int, because: str) -> None:
+        with app.app_context(), transaction() as session:
+            watching.hold(session, relay_id, utc_now(), because=because)
+
+    return Desk(Ledger(app, owner), usable, Throttle(app, owner), RelayWatch(app), Breaker(), broken, hold)
 
 
 def _only_one(settings: Settings) -> int:
@@ -92,7 +121,7 @@ def stop() -> None:
     """Let the engine finish the messages on the wire and hand nothing more over."""
     for kept in _kept:
         if kept.pid == os.getpid():
-            kept.engine.stopping = True
+            kept.engine.stop()
 
 
 def close() -> None:

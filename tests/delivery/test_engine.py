@@ -252,7 +252,7 @@ def test_an_incomplete_publication_sends_nothing_and_says_why(app: Flask, tmp_pa
         engine.close()
     assert sink.messages == []
     assert world.states(db.session()) == {"planned": 2}
-    assert "postal address" in db.session.get_one(RelayState, FROM_SETTINGS, populate_existing=True).last_error
+    assert "postal address" in db.session.scalars(select(Mailing.paused_because)).one()
 
 
 def test_a_name_that_cannot_be_composed_fails_alone(app: Flask, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def begun(app: Flask) -> tuple[Ledger, Lease, list[int]]:
     ledger = Ledger(app, OWNER)
     lease = ledger.claim(bulk=True)
     assert lease is not None
-    group = ledger.begin_group(lease, {})
+    group = ledger.begin(lease, GROUP, {}, 0)
     assert group is not None
     return ledger, lease, sorted(group.messages)
 
@@ -37,10 +37,12 @@ def state_of(delivery_id: int) -> DeliveryState:
 
 def die(journal: Journal, *, host_too: bool = False) -> None:
     """End as kill -9 does: the files stay, their locks go."""
-    for path, fd in zip(journal._paths, journal._fds, strict=True):
+    for side in journal._sides:
         if host_too:
-            path.write_text(path.read_text().replace(path.read_text().split("\n")[0], f"{OWNER} another-boot", 1))
-        os.close(fd)
+            _, _, lines = side.path.read_bytes().partition(b"\n")
+            side.path.write_bytes(f"{OWNER} another-boot\n".encode() + lines)
+        side._memory.close()
+        os.close(side.fd)
 
 
 def test_only_a_dot_without_a_reply_is_unknown(app_on_each: Flask, tmp_path: Path) -> None:
@@ -49,9 +51,9 @@ def test_only_a_dot_without_a_reply_is_unknown(app_on_each: Flask, tmp_path: Pat
     _, _, ids = begun(app_on_each)
     journal = Journal(tmp_path / "j", OWNER)
     for delivery_id in ids[:3]:
-        journal.about_to_send(0, delivery_id)
-    journal.told(0, ids[0], ACCEPTED)
-    journal.told(0, ids[1], Outcome(Verdict.REFUSED, 550, "5.1.1 no"))
+        journal.about_to_send(delivery_id)
+    journal.told(ids[0], ACCEPTED)
+    journal.told(ids[1], Outcome(Verdict.REFUSED, 550, "5.1.1 no"))
     die(journal)
     assert recovery.recover(tmp_path / "j", utc_now()) == 2, "both sides of the journal"
     found = [state_of(delivery_id) for delivery_id in ids]
@@ -67,8 +69,8 @@ def test_after_the_host_went_down_too_the_journals_silence_proves_nothing(app: F
     world.start()
     _, _, ids = begun(app)
     journal = Journal(tmp_path / "j", OWNER)
-    journal.about_to_send(0, ids[0])
-    journal.told(0, ids[0], ACCEPTED)
+    journal.about_to_send(ids[0])
+    journal.told(ids[0], ACCEPTED)
     die(journal, host_too=True)
     recovery.recover(tmp_path / "j", utc_now())
     assert state_of(ids[0]) is DeliveryState.ACCEPTED, "what it says is still true"
@@ -87,10 +89,9 @@ def test_a_journal_whose_owner_lives_is_left_alone(app: Flask, tmp_path: Path) -
 
 def test_a_line_that_the_kill_cut_off_is_not_believed(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j", OWNER)
-    journal.about_to_send(0, 7)
-    path = journal._paths[0]
-    with path.open("ab") as file:
-        file.write(b"< 7 accept")
+    journal.about_to_send(7)
+    side = journal._sides[0]
+    side._memory[side._end : side._end + 10] = b"< 7 accept"
     die(journal)
     with remains(tmp_path / "j") as found:
         assert found[0].dotted == {7}
@@ -124,7 +125,9 @@ def test_a_worker_that_comes_back_after_its_lease_begins_nothing_but_is_believed
         recovery.reap(session, utc_now())
     other = Ledger(app_on_each, "other:2:b")
     assert other.claim(bulk=True) is not None
-    assert ledger.begin_group(lease, {ids[0]: ACCEPTED}) is None, "the lease is another's now"
+    group = ledger.begin(lease, GROUP, {ids[0]: ACCEPTED}, 0)
+    assert lease.exhausted, "the lease is another's now"
+    assert group.messages == {}
     assert state_of(ids[0]) is DeliveryState.ACCEPTED, "late evidence closes an unknown"
     ledger.release(lease)
     assert db.session.scalars(select(Chunk.owner)).one() == "other:2:b"

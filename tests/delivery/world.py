@@ -5,6 +5,8 @@ its WHERE shows.
 """
 
 import datetime
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -14,13 +16,16 @@ from sqlalchemy.orm import Session
 from newsletter.audience.models import Cadence, Cut, Subscriber, Subscription, SubscriptionState, Suppression
 from newsletter.audience.models import SuppressionReason as Why
 from newsletter.content.models import Article, ArticleCategory, Category, Counter
-from newsletter.delivery import starting
+from newsletter.delivery import control, starting, watching
+from newsletter.delivery.breaking import Breaker
 from newsletter.delivery.endpoints import Endpoint
-from newsletter.delivery.engine import Engine
+from newsletter.delivery.engine import Desk, Engine, Throttle
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import Ledger
+from newsletter.delivery.limits import Grant
 from newsletter.delivery.models import Delivery, DeliveryState, Mailing, Tls
-from newsletter.delivery.relaying import RelayWatch
+from newsletter.delivery.replies import Outcome
+from newsletter.delivery.watching import RelayWatch
 from newsletter.digests.models import Run
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import transaction
@@ -140,10 +145,53 @@ def start(key: str = "key") -> Run:
         return starting.start_manual(session, 1, key, "an operator", utc_now())
 
 
-def engine(app: Flask, folder: Path, port: int, owner: str = "host:1:a", connections: int = 3) -> Engine:
+class Free:
+    """A throttle that holds nobody back, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, Outcome]] = []
+
+    def ask(self, relay_id: int, mailing_id: int, per_hour: int | None, wanted: int, *, bulk: bool) -> Grant:
+        return Grant(wanted)
+
+    def give_back(self, relay_id: int, mailing_id: int, per_hour: int | None, unused: int) -> None:
+        pass
+
+    def sort_out(self, domains: Mapping[int, str], now: datetime.datetime) -> dict[int, datetime.datetime]:
+        return {}
+
+    def connections(self, relay_id: int, wanted: int) -> int:
+        return wanted
+
+    def observe(self, relay_id: int, seen: Iterable[tuple[str, Outcome]], now: datetime.datetime) -> None:
+        self.seen += seen
+
+
+def engine(
+    app: Flask,
+    folder: Path,
+    port: int,
+    owner: str = "host:1:a",
+    connections: int = 3,
+    throttle: Throttle | None = None,
+) -> Engine:
     """An engine that sends to the sink at `port`."""
-    relay = Endpoint("127.0.0.1", port, Tls.OPPORTUNISTIC)
-    return Engine(Ledger(app, owner), relay, Journal(folder, owner), RelayWatch(app), connections)
+    relay = Endpoint("127.0.0.1", port, Tls.OPPORTUNISTIC, connections=connections)
+    watch = RelayWatch(app)
+
+    def usable(_sender: str, _stream: str) -> list[Endpoint]:
+        return [] if watch.paused(relay.id) else [relay]
+
+    def broken(mailing_id: int, because: str) -> None:
+        with app.app_context(), transaction() as session:
+            control.pause_by_itself(session, mailing_id, because, utc_now())
+
+    def hold(relay_id: int, because: str) -> None:
+        with app.app_context(), transaction() as session:
+            watching.hold(session, relay_id, utc_now(), because=because)
+
+    desk = Desk(Ledger(app, owner), usable, throttle or Free(), watch, Breaker(), broken, hold)
+    return Engine(desk, partial(Journal, folder, owner))
 
 
 def states(session: Session) -> dict[str, int]:
