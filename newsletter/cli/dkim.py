@@ -10,6 +10,7 @@ from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.services import services
 from newsletter.publication import dkim, identity
+from newsletter.publication import dkim_lookup as lookup
 from newsletter.publication import dkim_records as records
 from newsletter.publication.dkim import KeyState
 from newsletter.publication.models import DkimKey, KeyAlgorithm
@@ -50,7 +51,8 @@ def generate(domain: str, selector: str, algorithm: str, at_once: bool, as_json:
     if not at_once:
         report.say(
             "",
-            "Next: publish this record. When name servers answer with it (dig +short TXT …), sign with the key:",
+            "Next: publish this record, and sign with the key once name servers answer with it:",
+            f"  newsletter dkim check {_named(key)}",
             f"  newsletter dkim activate {_named(key)}",
         )
     for sender in _unsigned_senders(key.domain):
@@ -78,6 +80,24 @@ def show(selector: str, domain: str, as_json: bool) -> None:
     report.facts(_row(key), as_json)
     click.echo()
     _print_record(key)
+
+
+@group.command()
+@click.argument("selector", required=False, default="")
+@_domain
+@report.as_json
+@click.pass_context
+def check(context: click.Context, selector: str, domain: str, as_json: bool) -> None:
+    """Ask the DNS whether the record of a key, or of each, is as it should be; end with status 1 where it is not."""
+    session, now = db.session(), utc_now()
+    found = [
+        _row(key) | {"problem": lookup.why_not(lookup.published(_name(key)), dkim.wanted_record(key, now)) or ""}
+        for key in ([dkim.find(session, selector, domain)] if selector else dkim.listed(session))
+    ]
+    shown = ("domain", "selector", "state", "problem")
+    rows = found if as_json else [{name: row[name] for name in shown} for row in found]
+    report.rows(rows, as_json, title="DKIM records", empty="None yet. Make one: newsletter dkim generate")
+    context.exit(int(any(row["problem"] for row in found)))
 
 
 @group.command()
@@ -140,7 +160,7 @@ def _row(key: DkimKey) -> dict[str, Any]:
 
 
 def _whole(key: DkimKey) -> dict[str, Any]:
-    name, value = records.name(key.selector, key.domain), dkim.wanted_record(key, utc_now())
+    name, value = _name(key), dkim.wanted_record(key, utc_now())
     return _row(key) | {
         "name": name,
         "type": "TXT",
@@ -168,6 +188,10 @@ def _kept(key: DkimKey) -> str:
         f"Leave the record of {key.selector} as it is until {spent:%Y-%m-%d}: mail that it signed is under way. "
         f"Then `newsletter dkim show {_named(key)}` has the empty record that revokes it."
     )
+
+
+def _name(key: DkimKey) -> str:
+    return records.name(key.selector, key.domain)
 
 
 def _named(key: DkimKey) -> str:

@@ -11,6 +11,7 @@ from newsletter.publication import dkim
 from newsletter.publication.models import DkimKey
 from tests.cli.conftest import Command
 from tests.conftest import NOW
+from tests.publication import names
 
 
 def signing() -> list[str]:
@@ -70,6 +71,21 @@ def test_a_spent_key_has_an_empty_record_and_may_be_forgotten(newsletter_command
     assert newsletter_command.json("dkim", "list") == []
     assert "newsletter dkim generate" in newsletter_command.run("dkim", "list").stdout
     assert "There is no key" in newsletter_command.run("dkim", "show", "one", status=1).stderr
+
+
+def test_the_dns_is_asked_whether_records_are_as_they_should_be(
+    newsletter_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = newsletter_command.json("dkim", "generate", "--selector", "good")
+    newsletter_command.run("dkim", "generate", "--selector", "missing")
+    strings = " ".join(f'"{part}"' for part in good["strings"])
+    with names.serving({good["name"]: [strings]}) as resolver:
+        monkeypatch.setattr("dns.resolver.Resolver", lambda: resolver)
+        (row,) = newsletter_command.json("dkim", "check", "good")
+        assert (row["selector"], row["problem"]) == ("good", "")
+        result = newsletter_command.run("dkim", "check", status=1)
+        assert "There is no record." in result.stdout
+        assert result.stdout.count("gazette.example") == 2
 
 
 def test_ed25519_comes_with_a_warning(newsletter_command: Command) -> None:
