@@ -38,7 +38,7 @@ class Endpoint:
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         host = parts.hostname or ""
         implicit = parts.scheme == "smtps"
-        wanted = options.get("starttls", "opportunistic" if _is_this_host(host) else "required")
+        wanted = options.get("starttls", "opportunistic" if is_loopback(host) else "required")
         return cls(
             host=host,
             port=parts.port or (465 if implicit else 25),
@@ -51,11 +51,14 @@ class Endpoint:
         )
 
 
-def _is_this_host(host: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Say whether an IP address, or the name localhost, stands for this very host."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return host == "localhost"
+        return address == "localhost"
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback
 
 
 @functools.cache

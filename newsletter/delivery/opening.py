@@ -14,7 +14,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Final, cast
 
-from newsletter.delivery.endpoints import Endpoint
+from newsletter.delivery.endpoints import Endpoint, is_loopback
 from newsletter.delivery.models import Tls
 from newsletter.delivery.replies import Outcome, Phase, judge, lost
 
@@ -174,7 +174,8 @@ class Conversation(asyncio.Protocol):
         """Log in, if the endpoint has a user; never in clear over a network unless it says so."""
         if not relay.username:
             return
-        if not (self._secure or relay.clear_password or self._on_this_host()):
+        here = is_loopback(str(self._wire.get_extra_info("peername")[0]))
+        if not (self._secure or relay.clear_password or here):
             raise self._failure(Phase.AUTH, "the connection is not encrypted, so the password was not sent")
         user, password = (text.encode("utf-8", "surrogateescape") for text in (relay.username, relay.password))
         offered = self.extensions.get("AUTH", "").upper().split()
@@ -242,11 +243,6 @@ class Conversation(asyncio.Protocol):
                 return name.encode()
         address = ipaddress.ip_address(str(self._wire.get_extra_info("sockname")[0]).partition("%")[0])
         return f"[{'IPv6:' if address.version == 6 else ''}{address}]".encode()
-
-    def _on_this_host(self) -> bool:
-        address = ipaddress.ip_address(str(self._wire.get_extra_info("peername")[0]).partition("%")[0])
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return (mapped or address).is_loopback
 
     # -- what the transport tells
 
