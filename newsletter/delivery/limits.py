@@ -34,11 +34,13 @@ class Limit:
     interval: float
     line: str = ""
     """Key of the line of those who wait for this limit. While somebody is in it, what is not used is kept for them."""
+    since: int = 0
+    """From when on: nothing was left unused before that."""
 
     @classmethod
-    def of(cls, key: str, number: float, seconds: int, line: str = "") -> "Limit":
+    def of(cls, key: str, number: float, seconds: int, line: str = "", since: int = 0) -> "Limit":
         """Return the limit of `number` messages in `seconds`, spread evenly."""
-        return cls(key, seconds * SECOND / number, line)
+        return cls(key, seconds * SECOND / number, line, since)
 
     @property
     def tolerance(self) -> int:
@@ -97,7 +99,7 @@ def decide(
     """
     granted, starts = wanted, []
     for limit, due, end in zip(limits, dues, ends, strict=True):
-        floor = now - PATIENCE if end > now - PATIENCE else now
+        floor = min(now, max(now - PATIENCE, limit.since)) if end > now - PATIENCE else now
         start = max(min(due, now + 2 * limit.tolerance), floor)
         if cold:
             start = max(start, now + limit.tolerance)

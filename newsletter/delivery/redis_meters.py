@@ -20,11 +20,11 @@ local now = time[1] * 1000000 + time[2]
 local wanted, ahead, cold, patience = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
 local granted, starts, changed = wanted, {}, {}
 for i = 1, #KEYS / 2 do
-  local interval, tolerance = tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3])
+  local interval, tolerance = tonumber(ARGV[4 * i + 1]), tonumber(ARGV[4 * i + 2])
   local due = tonumber(redis.call('GET', KEYS[2 * i - 1]) or 0)
   local floor = now
   if KEYS[2 * i] ~= '' and tonumber(redis.call('GET', KEYS[2 * i]) or 0) > now - patience then
-    floor = now - patience
+    floor = math.min(now, math.max(now - patience, tonumber(ARGV[4 * i + 4])))
   end
   local start = math.max(math.min(due, now + 2 * tolerance), floor)
   if cold then start = math.max(start, now + tolerance) end
@@ -34,14 +34,14 @@ end
 granted = math.max(granted, 0)
 local wait = 0
 for i = 1, #KEYS / 2 do
-  local interval, tolerance = tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3])
+  local interval, tolerance = tonumber(ARGV[4 * i + 1]), tonumber(ARGV[4 * i + 2])
   local due = starts[i] + math.ceil(granted * interval)
   if granted > 0 or changed[i] then
     redis.call('SET', KEYS[2 * i - 1], string.format('%.0f', due),
       'PX', math.ceil((math.max(due - now, 0) + 2 * patience) / 1000))
   end
   if granted < wanted then
-    local more = math.min(wanted - granted, tonumber(ARGV[3 * i + 4]))
+    local more = math.min(wanted - granted, tonumber(ARGV[4 * i + 3]))
     wait = math.max(wait, due + more * interval - (now + ahead * tolerance))
   end
 end
@@ -85,7 +85,7 @@ class RedisMeters:
         keys = [key for limit in limits for key in (PREFIX + limit.key, limit.line and PREFIX + limit.line)]
         numbers: list[Any] = [wanted, 2 if ahead else 1, int(cold), PATIENCE]
         for limit in limits:
-            numbers += [repr(limit.interval), limit.tolerance, limit.portion]
+            numbers += [repr(limit.interval), limit.tolerance, limit.portion, limit.since]
         granted, wait = self._take(keys=keys, args=numbers)
         return Grant(granted, int(wait) / SECOND)
 

@@ -45,20 +45,23 @@ class FailingOver:
         self._until = 0
         self._looked = 0
         self._used: Meters | None = None
+        self._cold = False
 
     def take(self, limits: Sequence[Limit], wanted: int, *, ahead: bool = False, cold: bool = False) -> Grant:
         """See Meters."""
-        return self._use(lambda meters, new: meters.take(limits, wanted, ahead=ahead, cold=cold or new))
+        grant = self._use(lambda meters: meters.take(limits, wanted, ahead=ahead, cold=cold or self._cold))
+        self._cold = False
+        return grant
 
     def give_back(self, limits: Sequence[Limit], number: int) -> None:
         """See Meters. What was taken from the other meters is not given back to these."""
-        self._use(lambda meters, new: None if new else meters.give_back(limits, number))
+        self._use(lambda meters: None if self._cold else meters.give_back(limits, number))
 
     def line_up(self, key: str, number: int, interval: float, earliest: int, latest: int) -> int:
         """See Meters."""
-        return self._use(lambda meters, _: meters.line_up(key, number, interval, earliest, latest))
+        return self._use(lambda meters: meters.line_up(key, number, interval, earliest, latest))
 
-    def _use(self, act: Callable[[Meters, bool], T]) -> T:
+    def _use(self, act: Callable[[Meters], T]) -> T:
         if not self._away():
             try:
                 return self._on(self._first, act)
@@ -66,10 +69,10 @@ class FailingOver:
                 self._leave(error)
         return self._on(self._second, act)
 
-    def _on(self, meters: Meters, act: Callable[[Meters, bool], T]) -> T:
-        done = act(meters, self._used is not None and self._used is not meters)
+    def _on(self, meters: Meters, act: Callable[[Meters], T]) -> T:
+        self._cold = self._cold or self._used not in (None, meters)
         self._used = meters
-        return done
+        return act(meters)
 
     def _away(self) -> bool:
         now = self._clock()

@@ -1,18 +1,16 @@
-"""The three kinds of meters on a clock that tests move: the real code, and only the time is told."""
+"""A clock that tests move, and meters in a real Redis that go by it."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import redis
-from flask import Flask
 
 from newsletter.delivery import redis_meters
-from newsletter.delivery.database_meters import DatabaseMeters
-from newsletter.delivery.limits import SECOND, Meters, OwnMeters
+from newsletter.delivery.limits import SECOND, Grant, Limit
 from newsletter.delivery.redis_meters import RedisMeters
 
 START = 1_790_000_000 * SECOND
-KINDS = ("own", "redis", "database")
 _numbers = itertools.count()
 
 
@@ -40,18 +38,8 @@ class TimedRedisMeters(RedisMeters):
         assert redis_meters.TAKE.count("redis.call('TIME')") == 1
         super().__init__(client, redis_meters.TAKE.replace("'TIME'", f"'LRANGE', '{self._key}', 0, -1"))
 
-    def take(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]  # handed on as it comes
+    def take(self, limits: Sequence[Limit], wanted: int, *, ahead: bool = False, cold: bool = False) -> Grant:
         """Tell the script the time, and take."""
         self._told.delete(self._key)
         self._told.rpush(self._key, *divmod(self._clock(), SECOND))
-        return super().take(*args, **kwargs)  # type: ignore[arg-type]
-
-
-def database_meters(app: Flask, clock: Clock) -> Meters:
-    """Meters in the application's database."""
-    return DatabaseMeters(app, clock)
-
-
-def own_meters(clock: Clock) -> Meters:
-    """Meters in memory."""
-    return OwnMeters(clock)
+        return super().take(limits, wanted, ahead=ahead, cold=cold)

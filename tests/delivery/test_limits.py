@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from newsletter.delivery.limits import SECOND, Grant, Limit, OwnMeters
+from newsletter.delivery.limits import SECOND, Grant, Limit, Meters, OwnMeters
 from tests.delivery.meters import START, Clock
 
 RATES = st.sampled_from(
@@ -31,7 +31,7 @@ def most_in(times: list[tuple[int, int]], window: int) -> int:
 
 
 def work(
-    meters: OwnMeters,
+    meters: Meters,
     clock: Clock,
     limits: list[Limit],
     seconds: float,
