@@ -108,7 +108,7 @@ def change(session: Session, key: str, old: Standing | None, new: Standing, now:
     }
     if old is None:
         written = session.execute(insert_new(session, Slowdown).values(key=key, **values))
-    elif new.share >= 1:
+    elif new.share >= 1 and new.stopped_until is None:
         written = session.execute(delete(Slowdown).where(Slowdown.key == key, Slowdown.changed_at == old.changed_at))
         move_up(session, now)  # those who wait for it were told times at the slower pace
     else:
