@@ -36,7 +36,7 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
     Colleagues who always get a copy are added only where readers get something.
     """
     mailing = _mailing(session, MailingKind.RUN, now, run_id=run.id)
-    readers = readers_of(run).subquery()
+    readers = readers_of(session, run).subquery()
     place = func.row_number().over(order_by=readers.c.subscriber_id) - 1
     session.execute(
         insert(Delivery).from_select(

@@ -1,40 +1,43 @@
 """Who gets a digest of a run: one statement, fit to be the SELECT of an INSERT for a million readers."""
 
 from sqlalchemy import Select, and_, exists, func, or_, select
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.audience.models import Subscriber, Subscription, SubscriptionState, Suppression
-from newsletter.digests.models import Run, RunExclusion
+from newsletter.digests.models import Run, RunExclusion, RunMark
 from newsletter.digests.window import Window, of_run
 
 
-def readers_of(run: Run) -> Select[int, int]:
+def readers_of(session: Session, run: Run) -> Select[int, int]:
     """Select subscriber_id and after_number of everyone with something new in `run`, in the order of their ids.
 
     `after_number` is how far the reader's zone had read; it is to be kept with the delivery, as their zone may change
-    while the mail waits.
+    while the mail waits. What no reader of the run has (own marks, articles that they have had) is not asked for each.
     """
     window = of_run(run)
-    had = RunExclusion.run_id == run.id, RunExclusion.subscriber_id == Subscriber.id
-    this = exists().where(*had, RunExclusion.number == window.articles.c.number)
-    # Only those who have had something need the long way: is there an article that they have not had?
-    fresh = (
-        _reading(window)
-        .join(window.articles, window.articles.c.category_id == Subscription.category_id)
-        .where(
-            window.articles.c.number > _read(window),
-            ~this.correlate(Subscriber, window.articles),
+    marked = session.scalars(select(exists().where(RunMark.run_id == run.id))).one()
+    excluded = session.scalars(select(exists().where(RunExclusion.run_id == run.id))).one()
+    readers = _readers(window, marked)
+    if excluded:
+        had = RunExclusion.run_id == run.id, RunExclusion.subscriber_id == Subscriber.id
+        this = exists().where(*had, RunExclusion.number == window.articles.c.number)
+        # Only those who have had something need the long way: is there an article that they have not had?
+        fresh = (
+            _reading(window, marked)
+            .join(window.articles, window.articles.c.category_id == Subscription.category_id)
+            .where(window.articles.c.number > _read(window, marked), ~this.correlate(Subscriber, window.articles))
         )
-    )
-    return _readers(window).where(or_(~exists().where(*had), fresh.exists())).order_by(Subscriber.id)
+        readers = readers.where(or_(~exists().where(*had), fresh.exists()))
+    return readers.order_by(Subscriber.id)
 
 
 def readers_at_most(window: Window) -> Select[int, int]:
-    """Select as `readers_of` does, counting in the few who have had all of it through another subscription."""
-    return _readers(window)
+    """Select as `readers_of` does what could be opened now, counting in those who have had all of it elsewhere."""
+    return _readers(window, marked=False)
 
 
-def _readers(window: Window) -> Select[int, int]:
+def _readers(window: Window, marked: bool) -> Select[int, int]:
     # A category has something new for a reader if its newest article is: a handful of rows instead of all articles.
     newest = (
         select(window.articles.c.category_id, func.max(window.articles.c.number).label("number"))
@@ -43,9 +46,9 @@ def _readers(window: Window) -> Select[int, int]:
         .prefix_with("MATERIALIZED")  # else PostgreSQL may gather it again for each reader
     )
     something = (
-        _reading(window)
+        _reading(window, marked)
         .join(newest, newest.c.category_id == Subscription.category_id)
-        .where(newest.c.number > _read(window))
+        .where(newest.c.number > _read(window, marked))
     )
     suppressed = (
         exists().where(Suppression.hash == each) for each in (Subscriber.address_hash, Subscriber.domain_hash)
@@ -62,8 +65,11 @@ def _readers(window: Window) -> Select[int, int]:
     )
 
 
-def _reading(window: Window) -> Select[int]:
-    """Select the subscriptions at the cadence of the Subscriber and zone of the statement around it."""
+def _reading(window: Window, marked: bool) -> Select[int]:
+    """Select the subscriptions at the cadence of the Subscriber and zone of the statement around it.
+
+    `marked`: marks were frozen. Those of a window that was not opened stand on the subscriptions themselves.
+    """
     reading = select(Subscription.id).where(
         and_(
             Subscription.subscriber_id == Subscriber.id,
@@ -71,14 +77,17 @@ def _reading(window: Window) -> Select[int]:
             Subscription.state == SubscriptionState.ACTIVE,
         )
     )
-    if window.opened:
+    if marked:
         reading = reading.outerjoin(window.marks, window.marks.c.subscription_id == Subscription.id)
     return reading.correlate(Subscriber, window.zones)
 
 
-def _read(window: Window) -> ColumnElement[int]:
+def _read(window: Window, marked: bool) -> ColumnElement[int]:
     """How far one of `_reading` has read."""
-    if window.opened:
+    if marked:
         return window.read
+    if window.opened:
+        unmarked: ColumnElement[int] = window.zones.c.after_number
+        return unmarked
     read: ColumnElement[int] = func.coalesce(Subscription.mark, window.zones.c.after_number)
     return read

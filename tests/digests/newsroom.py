@@ -115,7 +115,7 @@ class Newsroom:
 
     def plan(self, run: Run) -> list[tuple[int, int]]:
         """Count the run's readers, close it and return them."""
-        planned = [(row.subscriber_id, row.after_number) for row in self.session.execute(readers_of(run))]
+        planned = [(row.subscriber_id, row.after_number) for row in self.session.execute(readers_of(self.session, run))]
         opening.close(self.session, run, len(planned), self.now)
         self.session.expire_all()
         self.planned[run.id] = planned

@@ -242,7 +242,7 @@ def test_a_run_without_any_zone_is_skipped(room: Newsroom, daily: Cadence, weekl
     room.reader(weekly, [business])
     room.article([business])
     run = room.manual(daily)
-    assert (run.skip_reason, list(room.session.execute(readers_of(run)))) == (SkipReason.NOTHING_NEW, [])
+    assert (run.skip_reason, list(room.session.execute(readers_of(room.session, run)))) == (SkipReason.NOTHING_NEW, [])
 
 
 def test_what_some_have_had_is_still_new_to_others_in_the_same_run(

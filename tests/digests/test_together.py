@@ -27,7 +27,7 @@ def start(app: Flask, manual: bool, found: list[Run | None], barrier: threading.
                 else:
                     run = opening.open_run(session, wave.cadence, wave.period, wave.wave, wave.zones, NOW)
                 if run is not None:
-                    opening.close(session, run, len(session.execute(readers_of(run)).all()), NOW)
+                    opening.close(session, run, len(session.execute(readers_of(session, run)).all()), NOW)
             found.append(run)
         finally:
             db.session.remove()
