@@ -7,7 +7,7 @@ from newsletter.admin import forecasts, words
 from newsletter.admin.frame import go, pages, say
 from newsletter.content import categories, sources
 from newsletter.content.pacing import State
-from newsletter.delivery import manual, reports, workers
+from newsletter.delivery import manual, relay_views, reports, workers
 from newsletter.foundation.db import db, transaction
 from newsletter.operators import alarms
 
@@ -26,7 +26,7 @@ def overview() -> str:
         alarms=alarms.standing(session),
         problems=manual.problems(session),
         workers=workers.at_work(session, g.now),
-        relay=reports.relay_state(session),
+        relays=relay_views.in_trouble(session, g.now),
         coming=forecasts.lately(session, g.now),
         runs=reports.recent_runs(session, limit=_RUNS),
         pace=words.pace,

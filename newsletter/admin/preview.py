@@ -9,7 +9,6 @@ from newsletter.audience.models import Cadence
 from newsletter.delivery import preview
 from newsletter.foundation.db import db
 from newsletter.foundation.errors import NewsletterError, NotFoundError
-from newsletter.foundation.services import services
 
 _WIDTHS = ("desktop", "phone")
 _VIEWS = ("html", "text")
@@ -53,7 +52,7 @@ def send_test(cadence_id: int) -> Response:
     address = request.form.get("address", "").strip()
     to = addresses.check(request.form.get("to", ""))
     message = preview.compose_test(db.session(), cadence, _reader(address), to, g.now)
-    preview.send_now(services().settings, message)
+    preview.send_now(db.session(), cadence, message, g.now)
     say(f"The relay accepted the test to {to}.")
     return go("digest_preview", cadence_id=cadence_id, address=address)
 

@@ -3,13 +3,16 @@
 from typing import Any
 
 from flask import Response, g, render_template, request
+from sqlalchemy.orm import Session
 
 from newsletter.admin import words
 from newsletter.admin.frame import go, pages, say
-from newsletter.delivery import control, reports
+from newsletter.delivery import control, relay_views, reports
 from newsletter.delivery.models import DeliveryState, Mailing
+from newsletter.delivery.replies import Failure
 from newsletter.foundation.db import db, transaction
-from newsletter.foundation.errors import ConflictError
+from newsletter.foundation.errors import ConflictError, InvalidError
+from newsletter.tasks import ringing
 
 _RUNS = 30
 _DELIVERIES = 100
@@ -41,7 +44,8 @@ def run(run_id: int) -> str:
         mailing=report.mailing,
         progress=reports.progress(report.mailing, g.now) if report.mailing else None,
         line=_line(report.mailing) if report.mailing else "",
-        relay=reports.relay_state(session),
+        failed=_failed(session, report.mailing) if report.mailing else [],
+        relays=relay_views.in_trouble(session, g.now),
     )
 
 
@@ -99,6 +103,34 @@ def resume_run(run_id: int) -> Response:
     return go("run", run_id=run_id)
 
 
+@pages.post("/runs/<int:run_id>/speed")
+def set_run_speed(run_id: int) -> Response:
+    """Let at most so many mails leave in an hour; an empty field: as many as the relays take."""
+    typed = request.form.get("per_hour", "").strip()
+    number = int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= 12 else 0  # 0 is refused in words
+    with transaction() as session:
+        control.set_speed(session, _mailing(run_id).id, number if typed else None)
+    say(f"At most {number:,} mails leave in an hour." if typed else "It goes as fast as the relays take it.")
+    return go("run", run_id=run_id)
+
+
+@pages.post("/runs/<int:run_id>/resend")
+def resend_run(run_id: int) -> Response:
+    """Send again to those who failed for the chosen reasons, with the same Message-ID."""
+    named = {_key(failure): failure for failure in words.FAILURES}
+    chosen = [named[key] for key in request.form.getlist("failures") if key in named]
+    if not chosen:
+        raise InvalidError("Choose at least one reason for which mails failed.")
+    with transaction() as session:
+        number = control.resend_failed(session, _mailing(run_id).id, chosen, g.now)
+    if number:
+        ringing.ring(ringing.SEND)
+        say(f"{number:,} {'mail is' if number == 1 else 'mails are'} offered again, with the same Message-ID.")
+    else:
+        say("Nobody is left of these: they left, paused, or are suppressed by now.", "warning")
+    return go("run", run_id=run_id)
+
+
 @pages.post("/runs/<int:run_id>/cancel")
 def cancel_run(run_id: int) -> Response:
     """Stop for good."""
@@ -113,6 +145,16 @@ def _mailing(run_id: int) -> Mailing:
     if mailing is None:
         raise ConflictError("This run sent nothing, so there is nothing to stop.")
     return mailing
+
+
+def _failed(session: Session, mailing: Mailing) -> list[tuple[str, str, str, int]]:
+    """Return for each class of failures its key, its words, what to know of it, and how many there are."""
+    found = control.failed_by_class(session, mailing.id) if mailing.failed else {}
+    return [(_key(one), *words.FAILURES[one], found[one]) for one in words.FAILURES if one in found]
+
+
+def _key(failure: Failure | None) -> str:
+    return failure.value if failure else "none"
 
 
 def _line(mailing: Mailing) -> str:

@@ -4,6 +4,7 @@ from typing import Final
 
 from newsletter.audience.models import Cadence
 from newsletter.delivery.models import Reason
+from newsletter.delivery.replies import Failure
 from newsletter.digests.models import SkipReason
 
 SKIPPED: Final = {
@@ -22,6 +23,18 @@ REASONS: Final = {
     Reason.GAVE_UP: "temporary errors until its time was over",
     Reason.UNSENDABLE: "no message could be made that the relay takes",
 }
+FAILURES: Final = {
+    Failure.READER: ("the address was called dead", "Resend only when you know that it was a provider's mistake."),
+    Failure.MAILBOX: ("the mailbox was full, or took nothing", ""),
+    Failure.DOMAIN: ("the domain was not found, or takes no mail", ""),
+    Failure.AUTHENTICATION: ("we were not recognised as the sender", "Resend once SPF, DKIM and DMARC are right."),
+    Failure.REPUTATION: ("blocked, or against the provider's policy", "Resend once the block is lifted, and slowly."),
+    Failure.BUG: ("the message was not as it should be", "The same message fails again, unless the relay changed."),
+    Failure.ADDRESS: ("the relay cannot take such an address", "Resend once there is a relay that can (SMTPUTF8)."),
+    Failure.TEMPORARY: ("temporary errors until its time was over", ""),
+    None: ("no message could be made", ""),
+}
+"""What a delivery failed for, and what to know before it is sent again."""
 _DAYS: Final = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 
 

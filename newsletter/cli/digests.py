@@ -17,7 +17,6 @@ from newsletter.digests import forecast
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.errors import NotFoundError
-from newsletter.foundation.services import services
 from newsletter.tasks import ringing
 
 group: Final = AppGroup("digests", help="See the coming digest, and send it.")
@@ -104,7 +103,7 @@ def send(cadence: str, to: str | None, address: str | None, yes: bool, as_json: 
 def _test(cadence: Cadence, to: str, address: str | None, as_json: bool) -> None:
     to = addresses.check(to)
     message = previewing.compose_test(db.session(), cadence, _reader(address), to, utc_now())
-    outcome = previewing.send_now(services().settings, message)
+    outcome = previewing.send_now(db.session(), cadence, message, utc_now())
     report.facts({"to": to, "bytes": len(message.content), "reply": f"{outcome.code} {outcome.text}"}, as_json)
 
 

@@ -8,12 +8,16 @@ from flask.cli import AppGroup
 from newsletter.cli import report
 from newsletter.delivery import control, reports
 from newsletter.delivery.models import Mailing
+from newsletter.delivery.replies import Failure
 from newsletter.digests import runs
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.errors import ConflictError
+from newsletter.tasks import ringing
 
 group: Final = AppGroup("runs", help="What went out when, and how it fared.")
+_FAILURES: Final[dict[str, Failure | None]] = {failure.value: failure for failure in Failure} | {"none": None}
+"""`none`: no message could be made."""
 
 
 @group.command("list")
@@ -49,6 +53,7 @@ def show(run_id: int, as_json: bool) -> None:
     figures = runs.figures(db.session(), run_id)
     row = found.as_row() | {"zones": list(figures.zones), "by_category": figures.by_category}
     if found.mailing is not None:
+        row |= {"paused_because": found.mailing.paused_because or None, "per_hour": found.mailing.per_hour}
         now = reports.progress(found.mailing, utc_now())
         row |= {"mails_per_second": round(now.rate, 1), "seconds_left": now.seconds_left}
     report.facts(row, as_json)
@@ -84,6 +89,44 @@ def cancel(run_id: int, yes: bool) -> None:
     with transaction() as session:
         control.cancel(session, mailing.id, utc_now())
     report.say("Cancelled. What the relay accepted before cannot be called back.")
+
+
+@group.command()
+@click.argument("run_id", type=int, metavar="RUN")
+@click.argument("per_hour", metavar="MAILS|none")
+def speed(run_id: int, per_hour: str) -> None:
+    """Let at most so many mails of a run leave in an hour; `none`: as many as the relays take."""
+    whole = per_hour.isascii() and per_hour.isdigit() and len(per_hour) <= 12
+    number = None if per_hour == "none" else int(per_hour) if whole else 0  # 0 is refused in words
+    with transaction() as session:
+        control.set_speed(session, _mailing(run_id).id, number)
+    report.say("It goes as fast as the relays take it." if number is None else f"At most {number:,} mails an hour.")
+
+
+@group.command()
+@click.argument("run_id", type=int, metavar="RUN")
+@click.option(
+    "--failure", "failures", multiple=True, type=click.Choice(list(_FAILURES)),
+    help="What they failed for (repeat); without, how many failed for what is shown, and nothing is sent.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@report.as_json
+def resend(run_id: int, failures: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Send again to those who failed, with the same Message-ID; not to those who left or were suppressed since."""
+    mailing = _mailing(run_id)
+    counts = control.failed_by_class(db.session(), mailing.id)
+    if not failures:
+        rows = [{"failure": name, "mails": counts[one]} for name, one in _FAILURES.items() if one in counts]
+        report.rows(rows, as_json, title="Failed", empty="No mail of this run failed.")
+        return
+    chosen = [_FAILURES[name] for name in failures]
+    if not yes:
+        number = sum(counts.get(one, 0) for one in chosen)
+        click.confirm(f"Up to {number:,} mails are offered again. Resend?", abort=True, err=True)
+    with transaction() as session:
+        number = control.resend_failed(session, mailing.id, chosen, utc_now())
+    ringing.ring(ringing.SEND)
+    report.facts({"resent": number}, as_json)
 
 
 def _mailing(run_id: int) -> Mailing:

@@ -7,6 +7,7 @@ import secrets
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Cadence, Subscriber
+from newsletter.delivery import relay_views, relays
 from newsletter.delivery.composing_runs import Frames
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.opening import RelayError
@@ -15,7 +16,6 @@ from newsletter.delivery.smtp import Job
 from newsletter.delivery.smtp import Session as Connection
 from newsletter.digests.forecast import preview_selection
 from newsletter.foundation.errors import ConflictError, NotFoundError
-from newsletter.foundation.settings import Settings
 from newsletter.mail.shapes import Envelope, Marking, Message, PersonalLinks, ReaderPart, Rendered
 from newsletter.publication import identity
 
@@ -44,9 +44,20 @@ def compose_test(
     return frames.composer(language, zone, Marking.TEST).compose(part, envelope)
 
 
-def send_now(settings: Settings, message: Message) -> Outcome:
-    """Hand one message to the relay and wait for its reply. Raises ConflictError with the relay's words on refusal."""
-    outcome = asyncio.run(_send(Endpoint.from_url(settings.smtp_url.get_secret_value()), message))
+def send_now(session: Session, cadence: Cadence, message: Message, now: datetime.datetime) -> Outcome:
+    """Hand one message to a relay that takes the cadence's mail, and wait for its reply.
+
+    A relay that is away is passed over for the next. Raises ConflictError with the relay's words on refusal.
+    """
+    sender = identity.load(session).digest_from
+    endpoints = relays.usable(session, sender, cadence.slug, now)
+    if not endpoints:
+        raise ConflictError(f"No mail can be sent now. {relay_views.why_none(session, sender, cadence.slug, now)}")
+    outcome = Outcome(Verdict.UNSENT)
+    for endpoint in endpoints:
+        outcome = asyncio.run(_send(endpoint, message))
+        if outcome.verdict not in (Verdict.UNSENT, Verdict.OURS):
+            break
     if outcome.verdict is not Verdict.ACCEPTED:
         raise ConflictError(
             f"The relay did not take the mail: {outcome.code or ''} {outcome.text}".replace(":  ", ": ")

@@ -10,14 +10,12 @@ from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Subscriber
 from newsletter.delivery.models import (
-    FROM_SETTINGS,
     Delivery,
     DeliveryState,
     Mailing,
     MailingKind,
     MailingState,
     Reason,
-    RelayState,
 )
 from newsletter.digests.models import Run
 from newsletter.foundation.errors import NotFoundError
@@ -155,17 +153,19 @@ def all_deliveries(
         after = page[-1].id
 
 
-def open_unknown(session: Session, *, after: int = 0, limit: int = 100) -> list[DeliveryRow]:
-    """Return deliveries whose fate is unknown and that nobody has settled yet."""
-    query = (
-        _deliveries().where(Delivery.unknown_at.is_not(None), Delivery.id > after).order_by(Delivery.id).limit(limit)
-    )
-    return [DeliveryRow(*row) for row in session.execute(query)]
+def open_unknown(session: Session, *, run_id: int | None = None, after: int = 0, limit: int = 100) -> list[DeliveryRow]:
+    """Return deliveries whose fate is unknown and that nobody has settled yet; of one run where asked."""
+    query = _deliveries().where(Delivery.unknown_at.is_not(None), Delivery.id > after)
+    if run_id is not None:
+        query = query.where(Mailing.run_id == run_id)
+    return [DeliveryRow(*row) for row in session.execute(query.order_by(Delivery.id).limit(limit))]
 
 
-def count_open_unknown(session: Session) -> int:
+def count_open_unknown(session: Session, *, run_id: int | None = None) -> int:
     """Count those, by their own small index."""
-    query = select(func.count()).where(Delivery.unknown_at.is_not(None))
+    query = select(func.count()).select_from(Delivery).where(Delivery.unknown_at.is_not(None))
+    if run_id is not None:
+        query = query.join(Mailing, Mailing.id == Delivery.mailing_id).where(Mailing.run_id == run_id)
     return session.scalar(query) or 0
 
 
@@ -203,8 +203,3 @@ def _deliveries() -> Any:
 def last_run(session: Session, cadence_id: int) -> Run | None:
     """Return the cadence's last run, scheduled or not."""
     return session.scalar(select(Run).where(Run.cadence_id == cadence_id).order_by(Run.id.desc()).limit(1))
-
-
-def relay_state(session: Session) -> RelayState | None:
-    """Return what the relay last told us about ourselves; None before the first mail."""
-    return session.get(RelayState, FROM_SETTINGS, populate_existing=True)

@@ -49,6 +49,7 @@ def unknown(number: int) -> list[int]:
         chosen = session.query(Delivery).order_by(Delivery.id).limit(number).all()
         for delivery in chosen:
             delivery.state, delivery.attempts, delivery.offered_at = DeliveryState.UNKNOWN, 1, utc_now()
+            delivery.unknown_at = delivery.offered_at
         mailing = session.query(Mailing).one()
         mailing.planned, mailing.unknown = mailing.planned - number, mailing.unknown + number
         return [delivery.id for delivery in chosen]
