@@ -7,6 +7,7 @@ from email.policy import SMTP
 from markupsafe import Markup
 
 from newsletter.foundation import languages
+from newsletter.mail import personal
 from newsletter.mail.cards import card
 from newsletter.mail.fitting import Form
 from newsletter.mail.shapes import ArticleCard, CategoryFacts, DigestFrame, Envelope, PublicationFacts, ReaderPart
@@ -44,14 +45,14 @@ class NaiveComposer:
         message["Message-ID"] = envelope.message_id
         message["List-Unsubscribe"] = f"<{reader.links.one_click}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        message.set_content(self._paper.plain("digest/body.txt", slot=text.__getitem__, **shared))
+        message.set_content(self._paper.plain("digest/body.txt", **text, **shared))
         message.add_alternative(
-            self._paper.page("digest/body.html", slot=lambda name: Markup(html[name]), **shared),
+            self._paper.page("digest/body.html", **html, **shared),
             subtype="html",
         )
         return message.as_bytes()
 
-    def _slots(self, reader: ReaderPart, kind: str) -> dict[str, str]:
+    def _slots(self, reader: ReaderPart, kind: str) -> dict[str, object]:
         articles = []
         for at, section in enumerate(reader.sections):
             articles.append(self._paper.plain(f"digest/heading.{kind}", name=self._names[section.category]))
@@ -68,12 +69,9 @@ class NaiveComposer:
             )
             for section in reader.sections
         ]
-        inside = "".join(rows)
         return {
-            "line": ", ".join(self._names[section.category] for section in reader.sections),
-            "reader": f" · for {reader.name}" if reader.name else "",
-            "preferences": reader.links.preferences,
-            "leave": reader.links.leave,
-            "articles": "".join(articles),
-            "contents": self._paper.plain(f"digest/contents.{kind}", slot=lambda _: Markup(inside)),
+            "opening": ", ".join(self._names[section.category] for section in reader.sections),
+            "reader": personal.reader(reader.name, reader.links, self._frame.language),
+            "articles": Markup("".join(articles)),
+            "contents": Markup(self._paper.plain(f"digest/contents.{kind}", rows=Markup("".join(rows)))),
         }

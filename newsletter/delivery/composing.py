@@ -173,6 +173,8 @@ def facts(session: Session) -> PublicationFacts:
         confirmation_from=found.confirmation_from,
         list_domain=found.list_domain,
         sender_id=found.sender_id,
+        signup_url=services().links.page("subscribe"),
+        templates=services().settings.templates,
         accent_light=found.accent_light,
         accent_dark=found.accent_dark,
     )

@@ -1,5 +1,6 @@
 """E-mail addresses as they go over the wire (RFC 5321, 5890, 6531)."""
 
+import functools
 import re
 import unicodedata
 from typing import Final, NamedTuple
@@ -28,13 +29,21 @@ def address(text: str) -> Address:
 
     Raises RenderError for anything that is not one plain address.
     """
-    local, _, domain = unicodedata.normalize("NFC", text).rpartition("@")
-    try:
-        domain = domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode()
-    except idna.IDNAError:
-        domain = ""
+    plain = text.isascii()
+    local, _, domain = (text if plain else unicodedata.normalize("NFC", text)).rpartition("@")
+    wire = _domain(domain)
     # Beyond ASCII the pattern is no judge of what can be seen.
-    unseen = not local.isascii() and any(not sign.isprintable() or sign.isspace() for sign in local)
-    if unseen or not (_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)) or len(local.encode()) > 64:
+    unseen = not plain and any(not sign.isprintable() or sign.isspace() for sign in local)
+    if not wire or unseen or not _LOCAL.fullmatch(local) or len(local if plain else local.encode()) > 64:
         raise RenderError("This is not an e-mail address that mail can be sent to.")
-    return Address(f"{local}@{domain}", not local.isascii())
+    return Address(f"{local}@{wire}", not (plain or local.isascii()))
+
+
+@functools.lru_cache(maxsize=4_096)
+def _domain(name: str) -> str:
+    """Return a domain as A-labels, empty if it is none; most readers share a few."""
+    try:
+        wire = name.lower() if name.isascii() else idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:
+        return ""
+    return wire if _DOMAIN.fullmatch(wire) else ""

@@ -11,7 +11,8 @@ from newsletter.foundation import languages
 from newsletter.mail import headers, message
 from newsletter.mail.addresses import address
 from newsletter.mail.cleaning import subject
-from newsletter.mail.fragments import Fragment
+from newsletter.mail.fragments import encode as encoded
+from newsletter.mail.message import Signer
 from newsletter.mail.shapes import Envelope, Message, PublicationFacts, Rendered
 from newsletter.mail.stationery import stationery
 from newsletter.mail.urls import own_url
@@ -40,7 +41,7 @@ def already_subscribed(facts: PublicationFacts, language: str, preferences: str)
     return _rendered("already-subscribed", facts, language, preferences=own_url(preferences))
 
 
-def encode(facts: PublicationFacts, mail: Rendered, envelope: Envelope) -> Message:
+def encode(facts: PublicationFacts, mail: Rendered, envelope: Envelope, signer: Signer | None = None) -> Message:
     """Return `mail`, one of the above, as bytes for the reader that `envelope` names."""
     recipient = address(envelope.to)
     content = message.build(
@@ -54,8 +55,10 @@ def encode(facts: PublicationFacts, mail: Rendered, envelope: Envelope) -> Messa
             headers.structured("Auto-Submitted", "auto-generated"),
             headers.structured("X-Auto-Response-Suppress", "OOF, AutoReply"),
         ),
-        [Fragment.of(mail.text)],
-        [Fragment.of(mail.html)],
+        encoded(mail.text),
+        encoded(mail.html),
+        signer,
+        envelope.date,
     )
     return Message(envelope.return_path, recipient.wire, recipient.smtputf8, content)
 

@@ -1,25 +1,23 @@
 """The digest: one mail per reader with just their categories, composed by assembling.
 
 All that is the same for many readers, the page, each article, each heading, is rendered, inlined and encoded once per
-run, language and zone. A reader's mail is a join of those bytes with a few of their own, so that its cost stays flat
-however many different sets of categories there are.
+run, language and zone. What readers with the same sections share is decided once, too, and kept as a `Sheet`: a mail is
+a join of its bytes with a few of the reader's own.
 """
 
-import functools
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import Final, NamedTuple
-
-from markupsafe import escape
+import html as markup
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from newsletter.foundation import languages
 from newsletter.foundation.errors import RenderError
-from newsletter.mail import headers, message
+from newsletter.mail import headers, personal, readers
 from newsletter.mail.addresses import address
-from newsletter.mail.cards import card
-from newsletter.mail.cleaning import clean, clip, prose, subject
-from newsletter.mail.fitting import Fitted, Form, fit
-from newsletter.mail.fragments import Fragment, Pattern, size, words
+from newsletter.mail.assembling import Press
+from newsletter.mail.cleaning import clean, prose
+from newsletter.mail.full import FullPress, FullSheet
+from newsletter.mail.message import Signer
+from newsletter.mail.personal import Reader
 from newsletter.mail.shapes import (
     ArticleCard,
     CategoryFacts,
@@ -33,23 +31,15 @@ from newsletter.mail.shapes import (
     Rendered,
     Section,
 )
+from newsletter.mail.sheet import AssembledSheet, Letterhead, Sheet, SubjectLine
+from newsletter.mail.slips import TEMPLATES, Words
 from newsletter.mail.stationery import stationery
-from newsletter.mail.urls import own_url, page_url
 
 ROOM: Final = 94_000
 """Encoded bytes of both parts: under the providers' 102,000 with the way to leave in the first 95,000 (F9)."""
-_CONTENTS_FROM: Final = 7
-"""Articles from which on a contents list helps."""
-_CONTENTS_ROWS: Final = 12
-
-
-class _Piece(NamedTuple):
-    """A fragment for each part."""
-
-    html: Fragment
-    text: Fragment
-    size: int
-    """Encoded bytes of both: every mail asks for them again."""
+_FILES: Final = ("digest/subject.txt", *(f"digest/{name}.{kind}" for name in TEMPLATES for kind in ("txt", "html")))
+_SAMPLES: Final = ("", 'Anna-Maria <d’Été> & "Söhne"')
+"""Names that a template is tried with."""
 
 
 class DigestComposer:
@@ -64,221 +54,99 @@ class DigestComposer:
     ) -> None:
         self._facts, self._frame = facts, frame
         self._paper = stationery(facts, frame.language)
-        self._categories = {category.slug: category for category in categories}
-        self._names = {slug: prose(category.name, 60) for slug, category in self._categories.items()}
-        self._cards = {article.id: card(article, frame.language, frame.zone, frame.utm) for article in cards}
-        self._pieces: dict[tuple[str, object, object], _Piece] = {}
-        self._subjects: dict[int, str] = {}
-        shared = {
+        self._words = Words(facts, frame, categories, cards)
+        self._shared = {
             "date": languages.day(frame.at, frame.zone, frame.language),
             "cadence": prose(languages.named(frame.cadence_name, frame.language), 80),
             "marking": frame.marking.value,
         }
-        self._date = shared["date"]
-        self._page = Pattern(self._paper.page("digest/body.html", **shared))
-        self._plain = Pattern(self._paper.plain("digest/body.txt", **shared))
-        self._contents = Pattern(self._paper.part("digest/contents.html"))
-        self._plain_contents = Pattern(self._paper.plain("digest/contents.txt"))
+        self.renders_in_full = self._paper.is_full(_FILES)
+        """Whether a template asked to be rendered anew for each reader (see readers.py)."""
+        given = self._paper, self._words, self._shared, frame.language
+        self._full = FullPress(*given)
+        self._press = None if self.renders_in_full else Press(*given, ROOM)
+        self._letterheads: dict[int, Letterhead] = {}
+        self._is_proven = self._paper.is_ours
         self._fields = (
             headers.mailbox("From", facts.name, address(facts.digest_from)),
             headers.mailbox("Reply-To", facts.name, address(facts.contact_address)),
             headers.structured("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             headers.list_id(f"{facts.name}: {frame.cadence_name}", frame.cadence_slug, facts.list_domain),
+            *headers.list_facts(facts.contact_address, facts.site_url, facts.signup_url),
             headers.feedback_id(frame.issue, frame.cadence_slug, "digest", facts.sender_id),
             headers.structured("Precedence", "bulk"),
             headers.structured("X-Auto-Response-Suppress", "OOF, AutoReply"),
         )
 
-    def compose(self, reader: ReaderPart, envelope: Envelope) -> Message:
-        """Return the message for `reader`. Raises RenderError if it cannot be made as the standards want it."""
-        html, text, lead = self._assemble(reader)
-        recipient = address(envelope.to)
-        links = self._links(reader)
-        content = message.build(
-            (
-                *self._fields,
-                headers.to(recipient),
-                headers.unstructured("Subject", self._subject(lead)),
-                headers.date(envelope.date),
-                headers.message_id(envelope.message_id),
-                headers.list_unsubscribe(own_url(links.one_click), links.mailto),
-            ),
-            text,
-            html,
-        )
-        return Message(envelope.return_path, recipient.wire, recipient.smtputf8, content)
-
-    def render(self, reader: ReaderPart) -> Rendered:
-        """Return what `compose` encodes, for a preview."""
-        html, text, lead = self._assemble(reader)
-        return Rendered(self._subject(lead), words(text), words(html))
-
-    def _assemble(self, reader: ReaderPart) -> tuple[list[Fragment], list[Fragment], int]:
-        """Return the fragments of the HTML part and of the text part, and the first article's id."""
-        chosen = [section for section in reader.sections if section.article_ids]
+    def sheet(self, sections: Sequence[Section]) -> Sheet:
+        """Return what all readers with `sections` share. Raises RenderError if there can be no such mail."""
+        chosen = [section for section in sections if section.article_ids]
         if not chosen:
             raise RenderError("There is nothing new to send to this reader.")
-        links = self._links(reader)
-        own = {
-            "line": self._line(chosen),
-            "reader": self._name(reader.name),
-            "preferences": own_url(links.preferences),
-            "leave": own_url(links.leave),
-        }
-        text = {slot: [Fragment.of(value)] for slot, value in own.items()}
-        html = {slot: [_as_html(fragment) for fragment in fragments] for slot, fragments in text.items()}
-        contents = self._inside([(s.category, s.article_ids, s.more) for s in chosen])
-        personal = size(chain(*html.values(), *text.values(), *contents))
-        room = ROOM - self._page.size - self._plain.size - personal
-        sections, rest = fit(chosen, self, room)
-        if rest or any(len(kept.articles) < len(s.article_ids) for kept, s in zip(sections, chosen, strict=False)):
-            contents = self._inside([(s.category, [article for article, _ in s.articles], s.more) for s in sections])
-        html["contents"], text["contents"] = contents
-        pieces = list(self._body(sections, rest))
-        html["articles"], text["articles"] = [piece.html for piece in pieces], [piece.text for piece in pieces]
-        return self._page.fill(html), self._plain.fill(text), chosen[0].article_ids[0]
+        if self._press is None:
+            return FullSheet(self._full, chosen, self._fields, self._subject, self._inert, ROOM)
+        if not self._is_proven:
+            self._prove(self._press, chosen)
+        return self._assembled(self._press, chosen)
 
-    def _body(self, sections: Iterable[Fitted], rest: int) -> Iterator[_Piece]:
-        for section in sections:
-            yield self._heading(section.category)
-            for article_id, form in section.articles:
-                yield self._article(article_id, form)
-            if section.more:
-                yield self._more(section.category, section.more)
-        if rest:
-            yield self._rest(rest)
+    def compose(self, reader: ReaderPart, post: Envelope, signer: Signer | None = None) -> Message:
+        """Return the message for one reader. Raises RenderError if it cannot be made as the standards want it."""
+        return self.sheet(reader.sections).message(post, reader.links, reader.name, signer)
 
-    def _inside(self, sections: Sequence[tuple[str, Sequence[int], int]]) -> tuple[list[Fragment], list[Fragment]]:
-        """Return the contents list: for each category its first headlines, and how many more there are."""
-        if sum(len(articles) for _, articles, _ in sections) < _CONTENTS_FROM:
-            return [], []
-        headlines = 2 if len(sections) > 1 else 5
-        rows = [
-            self._row(category, tuple(articles[:headlines]), len(articles[headlines:]) + more)
-            for category, articles, more in sections[:_CONTENTS_ROWS]
-        ]
-        return (
-            self._contents.fill({"rows": [row.html for row in rows]}),
-            self._plain_contents.fill({"rows": [row.text for row in rows]}),
+    def render(self, reader: ReaderPart) -> Rendered:
+        """Return what `compose` encodes, for a preview. Raises RenderError for templates that cannot be trusted."""
+        sheet = self.sheet(reader.sections)
+        if self._press is not None:
+            self._prove(self._press, [section for section in reader.sections if section.article_ids])
+        return sheet.rendered(reader.links, reader.name)
+
+    def _assembled(self, press: Press, chosen: Sequence[Section]) -> AssembledSheet:
+        lead = chosen[0].article_ids[0]
+        letterhead = self._letterheads.get(lead)
+        if letterhead is None:
+            letterhead = self._letterheads[lead] = Letterhead(self._fields, self._subject(lead, readers.MARKED))
+        return AssembledSheet(self._frame.language, letterhead, *press.body(chosen), self._inert)
+
+    @property
+    def _inert(self) -> PersonalLinks | None:
+        return None if self._frame.marking is Marking.NONE else PersonalLinks.inert(self._facts.site_url)
+
+    def _subject(self, lead: int, reader: Reader) -> SubjectLine:
+        words = self._paper.plain(
+            "digest/subject.txt",
+            headline=self._words.title(lead),
+            subject_text=clean(self._frame.subject_text, 100),
+            reader=reader,
+            **self._shared,
         )
+        test = languages.catalogue(self._frame.language).gettext("[Test] %(subject)s")
+        frame = test if self._frame.marking is Marking.TEST else "%(subject)s"
+        return SubjectLine(words, f"{self._facts.name}: {self._shared['date']}", frame)
 
-    # What fitting.Sizes asks.
+    def _prove(self, press: Press, chosen: Sequence[Section]) -> None:
+        """Compare what is assembled with a full render of the same readers; raise RenderError if they differ.
 
-    def heading(self, category: str) -> int:
-        """Return the encoded bytes of a category's heading."""
-        return self._heading(category).size
-
-    def article(self, article_id: int, form: Form) -> int:
-        """Return the encoded bytes of an article."""
-        return self._article(article_id, form).size
-
-    def more(self, category: str, count: int) -> int:
-        """Return the encoded bytes of the link to what a section left out."""
-        return self._more(category, count).size
-
-    def rest(self, count: int) -> int:
-        """Return the encoded bytes of the link to what the whole mail left out."""
-        return self._rest(count).size
-
-    # The pieces, each made when first needed.
-
-    def _heading(self, category: str) -> _Piece:
-        key = ("heading", category, 0)
-        return self._pieces.get(key) or self._make(key, name=self._named(category))
-
-    def _article(self, article_id: int, form: Form) -> _Piece:
-        key = ("card", article_id, form)
-        if piece := self._pieces.get(key):
-            return piece
-        try:
-            return self._make(key, card=self._cards[article_id], form=form.value)
-        except KeyError:
-            raise RenderError(f"Article {article_id} is not among those of this run.") from None
-
-    def _more(self, category: str, count: int) -> _Piece:
-        key = ("more", category, count)
-        if piece := self._pieces.get(key):
-            return piece
-        url = page_url(self._categories[category].url) or self._facts.site_url
-        return self._make(key, name=self._named(category), count=count, url=url)
-
-    def _rest(self, count: int) -> _Piece:
-        key = ("more", None, count)
-        return self._pieces.get(key) or self._make(key, name="", count=count, url=self._facts.site_url)
-
-    def _row(self, category: str, articles: tuple[int, ...], others: int) -> _Piece:
-        key = ("row", category, (articles, others))
-        if piece := self._pieces.get(key):
-            return piece
-        titles = [clip(self._cards[article].title, 90) for article in articles]
-        return self._make(key, name=self._named(category), titles=titles, others=others)
-
-    def _make(self, key: tuple[str, object, object], **values: object) -> _Piece:
-        html = Fragment.of(self._paper.part(f"digest/{key[0]}.html", **values))
-        text = Fragment.of(self._paper.plain(f"digest/{key[0]}.txt", **values))
-        piece = self._pieces[key] = _Piece(html, text, size((html, text)))
-        return piece
-
-    # The words that differ from reader to reader.
-
-    def _line(self, sections: Sequence[Section]) -> str:
-        """Return the visible first line, e.g. `7 new in Business and World`, at most about 110 characters (F17)."""
-        speech, language = languages.catalogue(self._frame.language), self._frame.language
-        count = sum(len(section.article_ids) + section.more for section in sections)
-        names = [clip(self._named(section.category), 30) for section in sections]
-        if len(names) > 4:
-            others = len(names) - 3
-            rest = speech.ngettext("%(num)s other category", "%(num)s other categories", others)
-            names[3:] = [rest % {"num": _number(others, language)}]
-        line = speech.ngettext("%(num)s new in %(categories)s", "%(num)s new in %(categories)s", count)
-        return line % {"num": _number(count, language), "categories": _listing(tuple(names), language)}
-
-    def _name(self, name: str) -> str:
-        """Return the addition to the date in the masthead, e.g. ` · for Anna`."""
-        shown = prose(name, 60)
-        if not shown:
-            return ""
-        return " · " + languages.catalogue(self._frame.language).gettext("for %(name)s") % {"name": shown}
-
-    def _named(self, category: str) -> str:
-        try:
-            return self._names[category]
-        except KeyError:
-            raise RenderError(f"Category “{category}” is not among those of this run.") from None
-
-    def _subject(self, lead: int) -> str:
-        if lead not in self._subjects:
-            text = self._paper.plain(
-                "digest/subject.txt",
-                headline=self._cards[lead].title,
-                subject_text=clean(self._frame.subject_text, 100),
-                date=self._date,
-            )
-            line = subject(text, f"{self._facts.name}: {self._date}")
-            if self._frame.marking is Marking.TEST:
-                line = languages.catalogue(self._frame.language).gettext("[Test] %(subject)s") % {"subject": line}
-            self._subjects[lead] = line
-        return self._subjects[lead]
-
-    def _links(self, reader: ReaderPart) -> PersonalLinks:
-        """Return the reader's links, or in a test or copy such as concern nobody, whatever was passed."""
-        return reader.links if self._frame.marking is Marking.NONE else PersonalLinks.inert(self._facts.site_url)
+        Styles that reach from one piece into another, or a card that is no whole element, come out otherwise.
+        """
+        layout, sheet = press.layout(chosen), self._assembled(press, chosen)
+        links = PersonalLinks.inert(self._facts.site_url)
+        for name in _SAMPLES:
+            assembled = sheet.rendered(links, name)
+            text, html = self._full.render(layout, personal.reader(name, links, self._frame.language))
+            for kind, ours, theirs in (("txt", assembled.text, text), ("html", assembled.html, html)):
+                if why := _difference(markup.unescape(ours), markup.unescape(theirs)):
+                    raise RenderError(
+                        f"The templates email/digest/*.{kind} come out otherwise when rendered piece by piece: {why}. "
+                        "Let each piece be whole elements with styles of single classes, or write {# reader: full #} "
+                        "at the top of one."
+                    )
+        self._is_proven = True
 
 
-def _as_html(plain: Fragment) -> Fragment:
-    """Return the same words escaped; most, above all links, are the same in both parts and encoded once."""
-    escaped = str(escape(plain.words))
-    return plain if escaped == plain.words else Fragment.of(escaped)
-
-
-# Babel takes longer for these few words than all the rest of a message takes.
-
-
-@functools.lru_cache(maxsize=10_000)
-def _listing(names: tuple[str, ...], language: str) -> str:
-    return languages.listing(names, language)
-
-
-@functools.lru_cache(maxsize=10_000)
-def _number(value: int, language: str) -> str:
-    return languages.number(value, language)
+def _difference(one: str, other: str) -> str:
+    """Return where two texts part, in words; empty if they do not."""
+    if one == other:
+        return ""
+    at = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    start = max(0, at - 20)
+    return f"“{one[start : at + 30]}” instead of “{other[start : at + 30]}”"

@@ -1,74 +1,99 @@
-"""Pieces of a mail that are made once and joined many times.
+"""Quoted-printable that can be joined (RFC 2045 section 6.7): pieces are encoded once and stand in many mails.
 
-A fragment keeps its words and their quoted-printable bytes. Bytes of fragments can be joined as they are: each ends
-with a line, its own or one that a soft line break (RFC 2045 section 6.7) undoes. A pattern is a rendered template
-with slots; filling it encodes nothing but what is new.
+Each piece begins at the beginning of a line and ends with one, its own or one that a soft line break undoes, so that
+bytes of pieces are joined as they are. What is written here goes through every later stage unchanged: no line begins
+with a dot (SMTP would double it, RFC 5321 section 4.5.2) or with "From " (mailboxes would mark it), and none holds two
+blanks in a row or one at its end (DKIM's relaxed form would drop them, RFC 6376 section 3.4.4).
 """
 
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-_SLOT: Final = re.compile("\ue000([a-z_]+)\ue001")
+_SLOT: Final = re.compile("\ue000([a-z0-9_]+)\ue001")
 """Private-use characters, which cleaning takes out of all words."""
-_MAX_LINE: Final = 76
+_MARK: Final = b"\0"
+"""Encloses a slot's name among encoded bytes, which never hold it."""
+_SPECIAL: Final = re.compile(rb"[^\n -<>-~]|=| (?=[ \n])")
+"""What is written as its number: all but printable ASCII, the sign for that itself, blanks that something might eat."""
+_LINE: Final = re.compile(rb"(?=\.|From )..{0,72}(?<!=)(?<!=.)|.{1,75}(?<!=)(?<!=.)")
+"""At most 75 columns that end between signs; with room where the first sign becomes its number."""
+_FIRST: Final = {ord("."): b"=2E", ord("F"): b"=46"}
+_NUMBERS: Final = {bytes((byte,)): b"=%02X" % byte for byte in range(256)}
+_PLAIN: Final = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"=.")
+_SHORT: Final = 75
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """Some words of a part, in both their forms."""
-
-    words: str
-    wire: bytes
-
-    @classmethod
-    def of(cls, words: str) -> "Fragment":
-        """Encode `words` (lines ended by LF)."""
-        # Soft line breaks come with the line ends of the input, so CRLF is made of both afterwards.
-        return cls(words, _sealed(binascii.b2a_qp(words.encode()).replace(b"\n", b"\r\n")))
+def encode(words: str, part: str = "") -> bytes:
+    """Return `words` (lines ended by LF) encoded. Slots in them become marks for `Pattern`, named `part:slot`."""
+    first, *rest = _SLOT.split(words)
+    wire = [_encoded(first)]
+    for name, following in zip(rest[::2], rest[1::2], strict=True):
+        wire += (_MARK, f"{part}:{name}".encode(), _MARK, _encoded(following))
+    return b"".join(wire)
 
 
-class Pattern:
-    """A rendered template with slots for what differs."""
-
-    def __init__(self, rendered: str) -> None:
-        parts = _SLOT.split(rendered)
-        self._first = Fragment.of(parts[0])
-        self._rest = [(slot, Fragment.of(words)) for slot, words in zip(parts[1::2], parts[2::2], strict=True)]
-        self.size = len(self._first.wire) + sum(len(fixed.wire) for _, fixed in self._rest)
-        """Encoded bytes without what goes into the slots."""
-
-    def fill(self, values: Mapping[str, Sequence[Fragment]]) -> list[Fragment]:
-        """Return the fragments in order, with those of `values` in the slots named so."""
-        filled = [self._first]
-        for slot, fixed in self._rest:
-            filled += values[slot]
-            filled.append(fixed)
-        return filled
+def decode(wire: bytes) -> str:
+    """Return the words that `wire` holds, lines ended by LF."""
+    return binascii.a2b_qp(wire.replace(b"\r\n", b"\n")).decode()
 
 
 def slot(name: str) -> str:
-    """Return the mark that a template leaves where a pattern has the slot `name`."""
+    """Return the mark that a template leaves where something comes in later."""
     return f"\ue000{name}\ue001"
 
 
-def words(fragments: Iterable[Fragment]) -> str:
-    """Join the readable form."""
-    return "".join([fragment.words for fragment in fragments])
+def has_slots(words: str) -> bool:
+    """Tell whether something is to come into `words`."""
+    return _SLOT.search(words) is not None
 
 
-def size(fragments: Iterable[Fragment]) -> int:
-    """Return the encoded size in bytes."""
-    return sum([len(fragment.wire) for fragment in fragments])
+def fill(words: str, values: Mapping[str, str]) -> str:
+    """Return `words` with its slots replaced by `values`."""
+    return _SLOT.sub(lambda found: values[found[1]], words)
 
 
-def _sealed(encoded: bytes) -> bytes:
-    """End quoted-printable bytes with a line, softly where they have none, within 76 columns."""
-    if not encoded or encoded.endswith(b"\n"):
-        return encoded
-    if len(encoded) - encoded.rfind(b"\n") - 1 < _MAX_LINE:
-        return encoded + b"=\r\n"
-    last = 3 if encoded[-3:-2] == b"=" else 1
-    return encoded[:-last] + b"=\r\n" + encoded[-last:] + b"=\r\n"
+class Pattern:
+    """Encoded bytes with places in between, where other encoded bytes come in."""
+
+    def __init__(self, wire: bytes) -> None:
+        self.parts = wire.split(_MARK)
+        """Bytes and, at every second place, the name of a slot."""
+        self.places = [(at, self.parts[at].decode()) for at in range(1, len(self.parts), 2)]
+
+    def filled(self, values: Mapping[str, Sequence[bytes]]) -> bytes:
+        """Return the whole with what `values` has for each slot; slots that it has nothing for stay."""
+        parts = self.parts.copy()
+        for at, name in self.places:
+            parts[at] = b"".join(values[name]) if name in values else _MARK + parts[at] + _MARK
+        return b"".join(parts)
+
+
+def size(wire: bytes, longest: Mapping[str, int]) -> int:
+    """Return the most bytes that `wire` takes once its slots are filled; `longest` tells what may come into each."""
+    if _MARK not in wire:
+        return len(wire)
+    pattern = Pattern(wire)
+    return sum(map(len, pattern.parts[::2])) + sum(longest.get(name, 0) for _, name in pattern.places)
+
+
+def _encoded(words: str) -> bytes:
+    raw = words.encode()
+    # Most pieces of a reader's own are a few plain letters.
+    if len(raw) <= _SHORT and raw and not raw.translate(None, _PLAIN):
+        return raw + b"=\r\n"
+    lines = _SPECIAL.sub(lambda found: _NUMBERS[found[0]], raw).split(b"\n")
+    wire = [_wrapped(line) + b"\r\n" for line in lines[:-1]]
+    if lines[-1]:
+        wire.append(_wrapped(lines[-1]) + b"=\r\n")
+    return b"".join(wire)
+
+
+def _wrapped(line: bytes) -> bytes:
+    return b"=\r\n".join(
+        [
+            _FIRST[chunk[0]] + chunk[1:] if chunk[0] == 0x2E or chunk.startswith(b"From ") else chunk
+            for chunk in _LINE.findall(line)
+        ]
+    )

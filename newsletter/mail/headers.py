@@ -11,6 +11,7 @@ import functools
 import re
 from email.utils import format_datetime
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from newsletter.foundation.errors import RenderError
 from newsletter.mail.addresses import Address
@@ -29,6 +30,11 @@ ALLOWED: Final = frozenset(
         "List-Unsubscribe",
         "List-Unsubscribe-Post",
         "List-Id",
+        "List-Help",
+        "List-Owner",
+        "List-Archive",
+        "List-Subscribe",
+        "List-Post",
         "Feedback-ID",
         "Precedence",
         "Auto-Submitted",
@@ -80,11 +86,19 @@ def list_id(name: str, slug: str, domain: str) -> Field:
     return structured("List-Id", f"{phrase(name, len('List-Id: '))} <{label}.lists.{domain}>")
 
 
-def list_unsubscribe(https: str, mailto: str) -> Field:
-    """Return List-Unsubscribe with the web address first (RFC 2369, 8058)."""
-    if mailto and not re.fullmatch(r"mailto:[\x21\x23-\x3b\x3d\x3f-\x7e]+", mailto):
-        raise RenderError("The mailto address for leaving is malformed.")
-    return structured("List-Unsubscribe", f"<{https}>, <{mailto}>" if mailto else f"<{https}>")
+def list_facts(contact: str, archive: str, subscribe: str) -> tuple[Field, ...]:
+    """Return what else a list says of itself (RFC 2369 section 3); nobody posts to it (section 3.4).
+
+    `contact` is a mail address that people read, `archive` and `subscribe` are pages for everybody.
+    """
+    desk = quote(contact, safe="@")
+    return (
+        structured("List-Help", f"<mailto:{desk}?subject=help>"),
+        structured("List-Owner", f"<mailto:{desk}>"),
+        structured("List-Archive", f"<{archive}>"),
+        structured("List-Subscribe", f"<{subscribe}>"),
+        structured("List-Post", "NO"),
+    )
 
 
 def feedback_id(issue: str, slug: str, stream: str, sender: str) -> Field:
@@ -96,7 +110,7 @@ def feedback_id(issue: str, slug: str, stream: str, sender: str) -> Field:
     return structured("Feedback-ID", ":".join(values))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1_024)
 def date(when: datetime.datetime) -> Field:
     """Return the Date field for an aware instant; many messages share one."""
     return structured("Date", format_datetime(when))

@@ -3,14 +3,19 @@
 The head is read back before it leaves: exactly the fields that were meant, each once, and no limit of the big mailbox
 providers passed. (Bodies are quoted-printable, which can hold no byte that mail may not.) A mail that fails is
 not sent; it cannot be sent wrong.
+
+What is made here stands on the wire as it is, between DATA and the final dot: no line of it begins with a dot, and it
+ends with a line. Its body is in DKIM's relaxed form already (see fragments.py).
 """
 
+import datetime
+import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol
 
 from newsletter.foundation.errors import RenderError
-from newsletter.mail.fragments import Fragment
+from newsletter.mail.fragments import decode
 from newsletter.mail.headers import Field, structured
 
 _BOUNDARY: Final = b"=_alternative"
@@ -28,20 +33,51 @@ _MAX_HEAD: Final = 10_000
 _MAX_BODY: Final = 100_000
 
 
-def build(fields: Sequence[Field], text: Iterable[Fragment], html: Iterable[Fragment]) -> bytes:
-    """Return the message. Raises RenderError if what came out is not what was meant (see the module's words)."""
+class Signer(Protocol):
+    """Signs what is about to leave (DKIM, RFC 6376)."""
+
+    def sign(self, fields: Sequence[Field], body_hash: bytes, at: datetime.datetime) -> list[Field]:
+        """Return the fields to put in front of `fields`; `body_hash` is SHA-256 of the body in relaxed form."""
+
+
+def build(
+    fields: Sequence[Field], text: bytes, html: bytes, signer: Signer | None = None, at: datetime.datetime | None = None
+) -> bytes:
+    """Return the message with both parts, encoded. Raises RenderError if it is not what was meant (see above).
+
+    `at` is when it is signed.
+    """
     fields = (*fields, *FIXED)
-    head = b"".join([field.line for field in fields])
-    body = b"".join(
-        [_TEXT, *[part.wire for part in text], _HTML, *[part.wire for part in html], _END],
-    )
-    _check(head, [field.name for field in fields], len(body))
-    return head + b"\r\n" + body
+    inside = body(text, html)
+    check(fields)
+    if len(inside) > _MAX_BODY:
+        raise RenderError("The mail would be too long: mailbox providers cut or refuse it.")
+    if signer is not None:
+        assert at is not None
+        fields = (*signer.sign(fields, hashlib.sha256(inside).digest(), at), *fields)
+    return b"".join([*[field.line for field in fields], b"\r\n", inside])
 
 
-def _check(head: bytes, names: list[str], length: int) -> None:
+def body(text: bytes, html: bytes) -> bytes:
+    """Return the two parts as alternatives; slots in them may still be open."""
+    return b"".join((_TEXT, text, _HTML, html, _END))
+
+
+def words(inside: bytes) -> tuple[str, str]:
+    """Return what text and HTML part of a body say: the other way round."""
+    text, html = inside.removeprefix(_TEXT).removesuffix(_END).split(_HTML)
+    return decode(text), decode(html)
+
+
+def check(fields: Sequence[Field], besides: Collection[str] = ()) -> None:
+    """Raise RenderError unless the bytes of `fields` are exactly these, each once and no required one missing.
+
+    `besides`: fields that come to each message by themselves. Whatever is signed in front of them is short.
+    """
+    names, head = [field.name for field in fields], b"".join([field.line for field in fields])
     found = [line.partition(b":")[0].decode("ascii", "replace") for line in re.split(rb"\r\n(?![ \t])", head)[:-1]]
-    if found != names or len(set(names)) != len(names) or not set(_ONCE) <= set(names):
+    every = {*names, *besides}
+    if found != names or len(every) != len(names) + len(besides) or not set(_ONCE) <= every:
         raise RenderError("The mail's headers did not come out as they were meant.")
-    if len(head) > _MAX_HEAD or length > _MAX_BODY:
+    if len(head) > _MAX_HEAD:
         raise RenderError("The mail would be too long: mailbox providers cut or refuse it.")

@@ -1,30 +1,49 @@
 """The paper that mails are written on: templates in one language, styles in one publication's colours.
 
-Templates live in templates/email, a folder for each mail. Their words are English and are translated by gettext.
+Templates live in templates/email, a folder for each mail. Their words are English and are translated by gettext. An
+operator can lay a folder over them: what it has in email/ is taken instead of ours.
 """
 
+import contextlib
 import functools
 import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 import css_inline
 import jinja2
-from markupsafe import Markup
 
 from newsletter.foundation import languages
+from newsletter.foundation.errors import RenderError
 from newsletter.foundation.resources import folder
-from newsletter.mail import colour
+from newsletter.mail import colour, readers
 from newsletter.mail.cleaning import prose
-from newsletter.mail.fragments import slot
 from newsletter.mail.shapes import PublicationFacts
 
 _COLUMNS: Final = 72
 
 
+class _Shelf(jinja2.BaseLoader):
+    """An operator's templates before ours, which `ours/…` names even so; each is checked when it is taken."""
+
+    def __init__(self, overlay: Path | None) -> None:
+        ours = jinja2.FileSystemLoader(folder("templates") / "email")
+        theirs = [jinja2.FileSystemLoader(overlay / "email")] if overlay else []
+        self._inner = jinja2.ChoiceLoader([*theirs, ours, jinja2.PrefixLoader({"ours": ours})])
+
+    def get_source(
+        self, environment: jinja2.Environment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        found = self._inner.get_source(environment, template)
+        readers.check(environment, found[0], template)
+        return found
+
+
 @functools.cache
-def _environment(language: str) -> jinja2.Environment:
+def _environment(language: str, overlay: Path | None) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder("templates") / "email"),
+        loader=_Shelf(overlay),
         autoescape=jinja2.select_autoescape(("html",)),
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.i18n"],
@@ -39,7 +58,6 @@ def _environment(language: str) -> jinja2.Environment:
     )
     environment.filters["wrap"] = wrap
     environment.globals.update(
-        slot=lambda name: Markup(slot(name)),  # noqa: S704  (a mark of ours, from a template of ours)
         language=language,
         direction=languages.direction(language),
         start="right" if languages.direction(language) == "rtl" else "left",
@@ -52,7 +70,9 @@ class Stationery:
     """Renders the templates of one language for one publication; styles are on the elements, nothing is fetched."""
 
     def __init__(self, facts: PublicationFacts, language: str) -> None:
-        self._environment = _environment(language)
+        self._environment = _environment(language, facts.templates)
+        self.is_ours = facts.templates is None
+        """Whether no template of an operator's lies over ours."""
         self._words = {
             "facts": facts,
             "publication": prose(facts.name, 64),
@@ -66,9 +86,15 @@ class Stationery:
             extra_css=self._css, load_remote_stylesheets=False, keep_style_tags=False, base_url=None
         )
 
+    def is_full(self, templates: Iterable[str]) -> bool:
+        """Tell whether any of `templates` is to be rendered anew for each reader (see readers.py)."""
+        with _explained("digest"):
+            return readers.is_full(self._environment, templates)
+
     def plain(self, template: str, **words: object) -> str:
-        """Render `template` as it is."""
-        return self._environment.get_template(template).render(self._words, **words)
+        """Render `template` as it is. Raises RenderError that names it where that cannot be done."""
+        with _explained(template):
+            return self._environment.get_template(template).render(self._words, **words)
 
     def page(self, template: str, **words: object) -> str:
         """Render an HTML template that is a whole document."""
@@ -76,7 +102,22 @@ class Stationery:
 
     def part(self, template: str, **words: object) -> str:
         """Render an HTML template that is a piece of a document."""
-        return self._inliner.inline_fragment(self.plain(template, **words), self._css)
+        return self.styled(self.plain(template, **words))
+
+    def styled(self, piece: str) -> str:
+        """Put the styles onto the elements of a piece."""
+        return self._inliner.inline_fragment(piece, self._css)
+
+
+@contextlib.contextmanager
+def _explained(template: str) -> Iterator[None]:
+    try:
+        yield
+    except jinja2.TemplateError as error:
+        at = f"{getattr(error, 'name', None) or template}{f', line {error.lineno}' if hasattr(error, 'lineno') else ''}"
+        raise RenderError(f"The template {at} cannot be rendered: {error.message}") from error
+    except (TypeError, ValueError, ArithmeticError, LookupError) as error:  # what an expression in one may come to
+        raise RenderError(f"The template {template} cannot be rendered: {error}") from error
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,5 +1,7 @@
 """Links in mails: they outlive keys, and are believed only where they were meant for."""
 
+import base64
+import hmac
 import itertools
 
 import pytest
@@ -58,6 +60,53 @@ def test_a_return_path_survives_servers_that_change_its_case(delivery: int) -> N
     assert (local, domain) == (local.lower(), "bounces.example.org")
     assert len(local) <= 64
     assert made(NEW, OLD).read_return_path(local.upper()) == delivery
+
+
+@pytest.mark.parametrize(
+    ("link", "ids", "token"),
+    [
+        (Link.ONE_CLICK, (), "jEidx1tMAYVTC-II-Y29VFo"),
+        (Link.LEAVE, (0,), "jADe3LmgmKAGLOj4tBucwixz"),
+        (Link.PREFERENCES, (1, 2, 3), "jAECA7bMTS6ZBd1tn7py0PHYdRg"),
+        (Link.ONE_CLICK, (127, 128, 16384), "jH-AAYCAAU8mpPKWEq2y1Cu7-wLb328"),
+        (Link.LEAVE, (50000, 1, 2**31), "jNCGAwGAgICACF06KA5fGpXBZo8dErNM-g0"),
+        (Link.PREFERENCES, (2**63 - 1, 2**40, 300), "jP__________f4CAgICAIKwCVuGIAKLt8mE7_nReYSf9tw"),
+    ],
+)
+def test_links_of_mails_sent_long_ago_are_made_and_read_as_ever(link: Link, ids: tuple[int, ...], token: str) -> None:
+    assert made(OLD, NEW).token(link, *ids) == token
+    assert made(OLD, NEW).read(link, token) == ids
+
+
+@pytest.mark.parametrize(
+    ("delivery", "local"),
+    [
+        (0, "b+rqan3lpw2iufowte6tgq"),
+        (1, "b+rqa5icjy4pxhbibidjoa"),
+        (300, "b+rswafwrjg4qwq6ffspldi"),
+        (2**31, "b+rsaibaeabdjlrpuk3tydm3bq6m"),
+        (2**63 - 1, "b+rt777777777777376n53yrtkkpnpuopl"),
+    ],
+)
+def test_return_paths_stay_as_they_ever_were(delivery: int, local: str) -> None:
+    assert made(OLD, NEW).return_path(delivery, "b.example") == f"{local}@b.example"
+    assert made(OLD, NEW).read_return_path(local) == delivery
+
+
+@given(st.integers(0, 2**63 - 1), st.integers(0, 2**31), st.integers(0, 2**63 - 1))
+def test_a_digest_s_links_are_those_made_one_by_one(subscriber: int, cadence: int, delivery: int) -> None:
+    ids, one = (subscriber, cadence, delivery), made(OLD, NEW)
+    links = one.digest_links(*ids)
+    assert links[:3] == tuple(one.make(link, *ids) for link in (Link.ONE_CLICK, Link.LEAVE, Link.PREFERENCES))
+    assert links.token == one.token(Link.ONE_CLICK, *ids)
+
+
+@pytest.mark.parametrize("length", [32, 63, 64, 65, 200])
+def test_a_token_is_an_hmac_whatever_the_key_s_length(length: int) -> None:
+    key = SecretStr(("an-old-key-0123456789-abcdefghijklmn" * 6)[:length])
+    body = bytes((links._key_id(key), 7))
+    mac = hmac.digest(key.get_secret_value().encode(), b"newsletter.leave" + body, "sha256")[:16]
+    assert made(key).token(Link.LEAVE, 7) == base64.urlsafe_b64encode(body + mac).decode().rstrip("=")
 
 
 def test_two_keys_that_links_cannot_tell_apart_are_refused() -> None:

@@ -30,6 +30,7 @@ FACTS = PublicationFacts(
     confirmation_from="signup@harbour.example",
     list_domain="harbour.example",
     sender_id="harbourpost",
+    signup_url="https://news.example.org/subscribe",
 )
 SLUGS = ("business", "politics", "investing", "world")
 HOSTILE = (

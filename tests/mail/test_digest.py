@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from newsletter.foundation import languages
 from newsletter.foundation.errors import RenderError
@@ -69,22 +69,21 @@ def naive(composer: DigestComposer, cards: Sequence[int], reader: ReaderPart) ->
             titles = [articles[article].title for article in section.article_ids[:headlines]]
             others = len(section.article_ids[headlines:]) + section.more
             rows += paper.plain(f"digest/row.{kind}", name=category.name, titles=titles, others=others)
-        values = {"rows": rows}
-
-        def filled(name: str, values: dict[str, str] = values) -> Markup:
-            return Markup(values[name])
-
-        values["contents"] = paper.plain(f"digest/contents.{kind}", slot=filled) if total > 6 else ""
         own = {
-            "line": composer._line(reader.sections),
-            "reader": f" · for {reader.name}" if reader.name else "",
+            "name": reader.name,
+            "for_name": f" · for {reader.name}" if reader.name else "",
             "leave": reader.links.leave,
             "preferences": reader.links.preferences,
         }
-        values |= {name: str(escape(value)) if kind == "html" else value for name, value in own.items()}
-        values["articles"] = body
+        names = [categories[section.category].name for section in reader.sections]
+        count = total + sum(section.more for section in reader.sections)
+        values = {
+            "opening": f"{count} new in {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}",
+            "contents": Markup(paper.plain(f"digest/contents.{kind}", rows=Markup(rows))) if total > 6 else "",
+            "articles": Markup(body),
+        }
         words = {"date": "Monday, 23 November 2026", "cadence": frame.cadence_name, "marking": "none"}
-        page = paper.plain(f"digest/body.{kind}", slot=filled, **words)
+        page = paper.plain(f"digest/body.{kind}", reader=own, **values, **words)
         rendered.append(paper._inliner.inline(page) + "\n" if kind == "html" else page)
     return rendered[0], rendered[1]
 
@@ -216,7 +215,7 @@ def test_every_digest_says_who_sends_it_why_and_how_to_leave() -> None:
 def test_headers_name_the_list_and_the_one_click_address() -> None:
     message = samples.composer().compose(samples.reader(mailto=True), samples.envelope())
     parsed = email.message_from_bytes(message.content)
-    assert parsed["List-Unsubscribe"].replace("\r\n", "") == (
+    assert parsed["List-Unsubscribe"].replace("\r\n", "").strip() == (
         "<https://news.example.org/u/AAECAwQFBgcICQoLDA0ODxAR>, "
         "<mailto:leave+AAECAwQFBgcICQoLDA0ODxAR@harbour.example?subject=leave>"
     )

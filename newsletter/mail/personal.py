@@ -1,0 +1,152 @@
+"""What is a reader's own in a digest, made for each mail and therefore quick: addresses, links, a name.
+
+The forms that occur are recognised by a few fast tests; everything else takes the way through the modules that know
+every case, or is refused by them. What is not told apart here cannot go wrong: a head whose white space and brackets
+are not exactly those it was written with is not sent.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from markupsafe import escape
+
+from newsletter.foundation import languages
+from newsletter.foundation.errors import RenderError
+from newsletter.mail import headers
+from newsletter.mail.addresses import Address
+from newsletter.mail.cleaning import prose
+from newsletter.mail.fragments import encode
+from newsletter.mail.headers import Field
+from newsletter.mail.shapes import Envelope, PersonalLinks
+from newsletter.mail.urls import own_url
+
+FIELDS: Final = ("name", "for_name", "leave", "preferences")
+"""What a template may say of its reader without being rendered anew for each (see readers.py)."""
+HEADERS: Final = ("To", "Date", "Message-ID", "List-Unsubscribe")
+PLACES: Final = {
+    f"{part}:{field}": at for at, (field, part) in enumerate((f, p) for f in FIELDS for p in ("txt", "html"))
+}
+"""Slot to its place in what `own` returns."""
+_LONGEST_NAME: Final = 60
+_LONGEST_LINK: Final = 300
+_LONGEST_HEAD: Final = 990
+"""Bytes of Message-ID and List-Unsubscribe: neither has a line of more than 998, nor more than 2,000 in all."""
+_TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+"""URL-safe base64: nothing that quoted-printable or HTML write differently."""
+_COLUMNS: Final = 75
+_VISIBLE: Final = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"<>")
+_BONES: Final = {False: b" <>\r\n\r\n <>\r\n", True: b" <>\r\n\r\n <>\r\n <>\r\n"}
+"""What is left of Message-ID and List-Unsubscribe without their letters; by whether there is a mailto."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A reader as templates see one."""
+
+    name: str
+    for_name: str
+    """The addition to the masthead, e.g. ` · for Anna`; empty for who gave no name."""
+    leave: str
+    preferences: str
+    categories: Sequence[str] = ()
+    """Names of those in this mail; only where templates are rendered in full."""
+
+
+def reader(name: str, links: PersonalLinks, language: str, categories: Sequence[str] = ()) -> Reader:
+    """Return a reader in words. Raises RenderError for links that are not ours."""
+    shown = prose(name, _LONGEST_NAME)
+    return Reader(shown, _for(shown, language), _link(links.leave), _link(links.preferences), categories)
+
+
+def own(name: str, links: PersonalLinks, language: str) -> tuple[bytes, ...]:
+    """Return the encoded form of each field of `FIELDS`, for the text part and for the HTML part."""
+    return (*_named(name, language), *_linked(links.leave), *_linked(links.preferences))
+
+
+def longest(language: str) -> dict[str, int]:
+    """Return the most encoded bytes that may come into each slot."""
+    name = "\U0001f6a2" * _LONGEST_NAME
+    sizes = {"name": len(encode(name)), "for_name": len(encode(_for(name, language)))}
+    return {place: sizes.get(place.partition(":")[2], _LONGEST_LINK + 40) for place in PLACES}
+
+
+class Head(NamedTuple):
+    """The personal header fields, as bytes."""
+
+    to: bytes
+    date: bytes
+    rest: bytes
+    """Message-ID and List-Unsubscribe."""
+
+    def fields(self) -> list[Field]:
+        """Return them one by one."""
+        message_id, name, value = self.rest.partition(b"List-Unsubscribe:")
+        return [
+            Field("To", self.to),
+            Field("Date", self.date),
+            Field("Message-ID", message_id),
+            Field("List-Unsubscribe", name + value),
+        ]
+
+
+def head(recipient: Address, post: Envelope, links: PersonalLinks) -> Head:
+    """Return To, Date, Message-ID and List-Unsubscribe, web address first (RFC 2369, RFC 8058).
+
+    Raises RenderError for whatever cannot stand in a header, or would be too long for one (standards F10).
+    """
+    _beginning(_parted(links.one_click)[0])
+    mailto = f",\r\n <{links.mailto}>" if links.mailto else ""
+    rest = f"Message-ID: {post.message_id}\r\nList-Unsubscribe:\r\n <{links.one_click}>{mailto}\r\n"
+    wire = rest.encode("utf-8", "replace")
+    meant = post.message_id.count("@") == 1 and (links.mailto.startswith("mailto:") or not mailto)
+    if not meant or wire.translate(None, _VISIBLE) != _BONES[bool(mailto)] or len(wire) > _LONGEST_HEAD:
+        raise RenderError("The Message-ID or an address for leaving is malformed or too long.")
+    return Head(b"To: %b\r\n" % recipient.wire.encode(), headers.date(post.date).line, wire)
+
+
+@functools.lru_cache(maxsize=2_048)
+def _named(name: str, language: str) -> tuple[bytes, ...]:
+    """Return the encoded forms of name and addition; readers share their first names with many."""
+    shown = prose(name, _LONGEST_NAME)
+    if not shown:
+        return b"", b"", b"", b""
+    return (*_both(shown), *_both(_for(shown, language)))
+
+
+def _for(shown: str, language: str) -> str:
+    if not shown:
+        return ""
+    return " · " + languages.catalogue(language).gettext("for %(name)s") % {"name": shown}
+
+
+def _linked(url: str) -> tuple[bytes, bytes]:
+    start, token = _parted(url)
+    raw = token.encode("utf-8", "replace")
+    if not raw or len(raw) > _COLUMNS or raw.translate(None, _TOKEN):
+        return _both(_link(url))
+    text, html = _beginning(start)
+    return b"%b%b=\r\n" % (text, raw), b"%b%b=\r\n" % (html, raw)
+
+
+@functools.lru_cache(maxsize=64)
+def _beginning(start: str) -> tuple[bytes, bytes]:
+    return _both(_link(start))
+
+
+def _parted(url: str) -> tuple[str, str]:
+    """Return `url` up to its path's last slash, which all readers share, and what is behind."""
+    at = url.rfind("/") + 1
+    return (url[:at], url[at:]) if at > len("https://") else (url, "")
+
+
+def _both(words: str) -> tuple[bytes, bytes]:
+    wire, escaped = encode(words), str(escape(words))
+    return wire, wire if escaped == words else encode(escaped)
+
+
+def _link(url: str) -> str:
+    if len(url) > _LONGEST_LINK:
+        raise RenderError("A personal link would be too long.")
+    return own_url(url)
