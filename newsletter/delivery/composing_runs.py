@@ -107,7 +107,8 @@ class RunComposer:
         if now - self._looked_at > _LOOK_AGAIN:
             self._selector.look_for_stopped(session)
             self._looked_at = now
-        rows = session.execute(self._recipients, {"chunk_id": chunk_id, "after_id": after_id, "limit": limit}).all()
+        due = {"chunk_id": chunk_id, "after_id": after_id, "limit": limit}
+        rows = session.connection().execute(self._recipients, due).all()
         had = self._selector.had(session, [row[1] for row in rows])
         prepared, paused = [], []
         for delivery_id, subscriber_id, after, offered_at, copy, who, name, language, zone, may, waits, taken in rows:

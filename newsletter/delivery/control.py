@@ -9,18 +9,14 @@ from sqlalchemy import Select, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Subscriber, Subscription, SubscriptionState
-from newsletter.delivery import planning, recovery
+from newsletter.delivery import cancelling, planning, recovery
 from newsletter.delivery.composing import suppressed
-from newsletter.delivery.ledger import count
 from newsletter.delivery.models import (
-    Chunk,
-    ChunkState,
     Delivery,
     DeliveryState,
     Mailing,
     MailingKind,
     MailingState,
-    Reason,
 )
 from newsletter.delivery.replies import Failure
 from newsletter.digests import finishing as runs
@@ -95,7 +91,8 @@ def set_speed(session: Session, mailing_id: int, per_hour: int | None) -> Mailin
 def cancel(session: Session, mailing_id: int, now: datetime.datetime) -> Mailing:
     """Send nothing more of a mailing for good. What is on the wire just now may still arrive.
 
-    Deliveries that were not offered are skipped as cancelled, those in a worker's hands by that worker.
+    Deliveries that were not offered are skipped as cancelled: some here, the rest by the sweep, those in a worker's
+    hands by that worker.
     Raises ConflictError if it is finished or cancelled already.
     """
     mailing = _find(session, mailing_id)
@@ -103,20 +100,7 @@ def cancel(session: Session, mailing_id: int, now: datetime.datetime) -> Mailing
         raise ConflictError(f"This mailing is {mailing.state.value} already.")
     mailing.state, mailing.finished_at = MailingState.CANCELLED, now
     session.flush()
-    for old in (DeliveryState.PLANNED, DeliveryState.DEFERRED):
-        stopped = session.execute(
-            update(Delivery)
-            .where(Delivery.mailing_id == mailing_id, Delivery.state == old)
-            .values(state=DeliveryState.SKIPPED, reason=Reason.CANCELLED, settled_at=now, retry_at=None)
-            .execution_options(synchronize_session=False)
-        )
-        count(session, {(mailing_id, old, DeliveryState.SKIPPED): stopped.rowcount})  # type: ignore[attr-defined]
-    session.execute(
-        update(Chunk)
-        .where(Chunk.mailing_id == mailing_id, Chunk.state == ChunkState.READY)
-        .values(state=ChunkState.DONE)
-        .execution_options(synchronize_session=False)
-    )
+    cancelling.skip_left(session, mailing_id, now)
     alarms.end_all(session, _alarms(mailing_id), now)
     if mailing.run_id is not None:
         runs.move(session.get_one(Run, mailing.run_id, populate_existing=True), RunState.CANCELLED, now)

@@ -13,9 +13,9 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from newsletter.delivery.ledger import count
 from newsletter.delivery.models import Delivery, DeliveryState, Reason
 from newsletter.delivery.replies import Failure, shorten
+from newsletter.delivery.settling import count
 
 
 class Evidence(enum.Enum):

@@ -1,19 +1,24 @@
 """The end of a mailing: when every delivery is settled, and not before."""
 
 import datetime
+import logging
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from newsletter.delivery.balancing import counts_balance, recount
 from newsletter.delivery.models import Mailing, MailingState
 from newsletter.digests import finishing as runs
 from newsletter.digests.models import Run, RunState
+
+log = logging.getLogger(__name__)
 
 
 def finish_if_settled(session: Session, mailing_id: int, now: datetime.datetime) -> bool:
     """Close the mailing if nothing of it is planned, being sent or deferred; its run is then `sent`.
 
-    Unknown deliveries wait for an operator and are shown as what they are; they do not keep it open.
+    Unknown deliveries wait for an operator and are shown as what they are; they do not keep it open. The counters are
+    proved against the rows first: a run never says `sent` over sums that do not balance.
     """
     finished = session.execute(
         update(Mailing)
@@ -30,6 +35,13 @@ def finish_if_settled(session: Session, mailing_id: int, now: datetime.datetime)
     if not finished.rowcount:  # type: ignore[attr-defined]  # a cursor's result has it
         return False
     mailing = session.get_one(Mailing, mailing_id, populate_existing=True)
+    if not counts_balance(session, mailing_id):
+        log.error("counters did not add up to the deliveries", extra={"mailing": mailing_id, "counts": mailing.counts})
+        recount(session, mailing_id)
+        if mailing.planned or mailing.sending or mailing.deferred:
+            mailing.state, mailing.finished_at = MailingState.SENDING, None
+            session.flush()
+            return False
     if mailing.run_id is not None:
         runs.move(session.get_one(Run, mailing.run_id, populate_existing=True), RunState.SENT, now)
     return True

@@ -14,19 +14,20 @@ Locks are taken in the order chunk, deliveries, mailing, by everybody: nobody wa
 """
 
 import datetime
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from flask import Flask
 from sqlalchemy import bindparam, case, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from newsletter.delivery import finishing, retrying
+from newsletter.delivery import finishing
+from newsletter.delivery.cancelling import skip_chunk
 from newsletter.delivery.composing import Compose, Composer, composer
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, MailingState, Reason
-from newsletter.delivery.replies import Outcome, Verdict
+from newsletter.delivery.replies import Outcome
+from newsletter.delivery.settling import count, fold
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import UTCDateTime, transaction
 
@@ -36,14 +37,6 @@ IN_DOUBT: Final = 2 * GROUP
 """Deliveries of a worker process that are marked and not yet told, at most: unknown if its host goes down."""
 LEASE: Final = datetime.timedelta(minutes=8)
 """Longer than the wait for the reply to a dot; what a stalled worker may hold up."""
-_CLOSES: Final = {
-    Verdict.ACCEPTED: (DeliveryState.ACCEPTED, None),
-    Verdict.REFUSED: (DeliveryState.FAILED, Reason.REFUSED),
-    Verdict.UNSENDABLE: (DeliveryState.FAILED, Reason.UNSENDABLE),
-    Verdict.UNKNOWN: (DeliveryState.UNKNOWN, None),
-}
-_PUT_OFF: Final = (Verdict.TEMPORARY, Verdict.BLOCKED)
-_SETTLED: Final = (DeliveryState.ACCEPTED, DeliveryState.FAILED)
 SortOut = Callable[[Mapping[int, str]], Mapping[int, datetime.datetime]]
 """Delivery id to domain → of those that must wait for their mail hosts, until when."""
 
@@ -151,10 +144,14 @@ class Ledger:
     def _begin(
         self, session: Session, lease: Lease, size: int, group: Group, sort_out: SortOut | None, now: datetime.datetime
     ) -> None:
-        renewed = session.execute(
-            _RENEW,
-            {"chunk": lease.chunk_id, "at_fence": lease.fence, "by_owner": self.owner, "until": now + self._lease},
-        ).first()
+        renewed = (
+            session.connection()
+            .execute(
+                _RENEW,
+                {"chunk": lease.chunk_id, "at_fence": lease.fence, "by_owner": self.owner, "until": now + self._lease},
+            )
+            .first()
+        )
         if renewed is None:
             lease.exhausted = True
             return
@@ -265,134 +262,6 @@ _RENEW: Final = (
 )
 
 
-def fold(session: Session, mailing_id: int, told: Mapping[int, Outcome], relay_id: int, now: datetime.datetime) -> None:
-    """Record what became of deliveries of one mailing: in two statements where all were accepted, the rule by far."""
-    taken = {key: outcome for key, outcome in told.items() if outcome.verdict is Verdict.ACCEPTED}
-    if taken:
-        moved = _accept(session, taken, relay_id, now)
-        count(session, {(mailing_id, DeliveryState.SENDING, DeliveryState.ACCEPTED): moved})
-        if moved == len(taken):
-            told = {key: outcome for key, outcome in told.items() if key not in taken}
-    settle(session, told, now, relay_id)
-
-
-def _accept(session: Session, taken: Mapping[int, Outcome], relay_id: int, now: datetime.datetime) -> int:
-    """Move those that are being sent to accepted; returns how many they were."""
-    shared = {"now": now, "relay": relay_id}
-    if session.get_bind().dialect.name == "postgresql":
-        values = {
-            "ids": list(taken),
-            "codes": [outcome.code for outcome in taken.values()],
-            "texts": [outcome.text for outcome in taken.values()],
-        }
-        return session.execute(_ACCEPT_ALL, shared | values).rowcount  # type: ignore[attr-defined,no-any-return]
-    rows = [shared | {"id": key, "code": outcome.code, "text": outcome.text} for key, outcome in taken.items()]
-    return session.connection().execute(_ACCEPT_ONE, rows).rowcount
-
-
-_ACCEPTED: Final = (
-    "UPDATE deliveries SET state = 'accepted', attempts = attempts + 1, settled_at = :now, relay_id = :relay, "
-    "reason = NULL, failure = NULL, "
-)
-_ACCEPT_ALL: Final = text(
-    _ACCEPTED + "reply_code = told.code, reply_text = told.words "
-    "FROM unnest(CAST(:ids AS bigint[]), CAST(:codes AS int[]), CAST(:texts AS text[])) AS told(key, code, words) "
-    "WHERE id = told.key AND state = 'sending'"
-).bindparams(bindparam("now", type_=UTCDateTime()))
-_ACCEPT_ONE: Final = text(
-    _ACCEPTED + "reply_code = :code, reply_text = :text WHERE id = :id AND state = 'sending'"
-).bindparams(bindparam("now", type_=UTCDateTime()))
-
-
-def settle(
-    session: Session, outcomes: Mapping[int, Outcome], now: datetime.datetime, relay_id: int | None = None
-) -> None:
-    """Move deliveries from `sending` or `unknown` to what `outcomes` say, and the mailings' counters with them."""
-    if not outcomes:
-        return
-    query = (
-        select(Delivery.id, Delivery.state, Delivery.mailing_id, Delivery.attempts, Mailing.kind, Mailing.give_up_at)
-        .join(Mailing, Mailing.id == Delivery.mailing_id)
-        .where(Delivery.id.in_(list(outcomes)), Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)))
-        .order_by(Delivery.id)
-    )
-    if session.get_bind().dialect.name == "postgresql":
-        query = query.with_for_update(of=Delivery)  # two who settle the same ones count them once
-    known = session.execute(query).all()
-    changes: list[dict[str, Any]] = []
-    moves: Counter[tuple[int, DeliveryState, DeliveryState]] = Counter()
-    for row in known:
-        outcome = outcomes[row.id]
-        if outcome.verdict in _CLOSES:
-            state, reason, retry_at = *_CLOSES[outcome.verdict], None
-            if outcome.verdict is Verdict.UNKNOWN and row.state is DeliveryState.UNKNOWN:
-                continue
-        elif outcome.verdict in _PUT_OFF:
-            state, reason, retry_at = retrying.after(row.kind, row.attempts, now, row.give_up_at, row.id)
-        else:  # ours, or never sent: as if it had not been tried
-            state, reason, retry_at = DeliveryState.PLANNED, None, None
-        changes.append(
-            {
-                "b_id": row.id,
-                "state": state,
-                "reason": reason,
-                "retry_at": retry_at,
-                "attempts": row.attempts if state is DeliveryState.PLANNED else row.attempts + 1,
-                "settled_at": now if state in _SETTLED else None,
-                "unknown_at": now if state is DeliveryState.UNKNOWN else None,
-                "failure": outcome.failure,
-                "relay_id": relay_id,
-                "reply_code": outcome.code,
-                "reply_text": outcome.text or None,
-            }
-        )
-        moves[row.mailing_id, row.state, state] += 1
-    if changes:
-        session.connection().execute(_UPDATE, changes)
-        count(session, moves)
-
-
-def count(session: Session, moves: Mapping[tuple[int, DeliveryState, DeliveryState], int]) -> None:
-    """Move the counters of mailings: (mailing id, from, to) → how many."""
-    for mailing_id in sorted({mailing_id for mailing_id, _, _ in moves}):
-        change: Counter[str] = Counter()
-        for (mailing, old, new), number in moves.items():
-            if mailing == mailing_id:
-                change[old.value] -= number
-                change[new.value] += number
-        values = {name: getattr(Mailing, name) + number for name, number in change.items() if number}
-        if values:
-            session.execute(
-                update(Mailing)
-                .where(Mailing.id == mailing_id)
-                .values(values)
-                .execution_options(synchronize_session=False)
-            )
-
-
-_UPDATE: Final = (
-    update(Delivery)
-    .where(Delivery.id == bindparam("b_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "state",
-                "reason",
-                "retry_at",
-                "attempts",
-                "settled_at",
-                "unknown_at",
-                "failure",
-                "relay_id",
-                "reply_code",
-                "reply_text",
-            )
-        }
-    )
-)
-
-
 _MARK: Final = (
     update(Delivery)
     .where(
@@ -423,9 +292,9 @@ def _mark_sending(
         return
     if whole is not None:
         chunk, first, last = whole
-        marked = session.execute(_MARK, {"chunk": chunk, "first": first, "last": last, "now": now})
+        marked = session.connection().execute(_MARK, {"chunk": chunk, "first": first, "last": last, "now": now})
     else:
-        marked = session.execute(
+        marked = session.connection().execute(
             update(Delivery)
             .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.PLANNED)
             .values(
@@ -434,8 +303,10 @@ def _mark_sending(
             )
             .execution_options(synchronize_session=False)
         )
-    begun = session.execute(_BEGUN, {"mailing": mailing_id, "number": len(ids), "full": len(ids) if full else 0})
-    if marked.rowcount != len(ids) or not begun.rowcount:  # type: ignore[attr-defined]  # a cursor's result has it
+    begun = session.connection().execute(
+        _BEGUN, {"mailing": mailing_id, "number": len(ids), "full": len(ids) if full else 0}
+    )
+    if marked.rowcount != len(ids) or not begun.rowcount:
         raise _StoppedError
 
 
@@ -470,15 +341,3 @@ def _mark_skipped(session: Session, mailing_id: int, reasons: Mapping[int, Reaso
             .execution_options(synchronize_session=False)
         )
         count(session, {(mailing_id, DeliveryState.PLANNED, state): len(ids)})
-
-
-def skip_chunk(session: Session, mailing_id: int, chunk_id: int, now: datetime.datetime) -> None:
-    """Skip what is left to send in a chunk of a cancelled mailing."""
-    skipped = session.execute(
-        update(Delivery)
-        .where(Delivery.chunk_id == chunk_id, Delivery.state == DeliveryState.PLANNED)
-        .values(state=DeliveryState.SKIPPED, reason=Reason.CANCELLED, settled_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    number = skipped.rowcount  # type: ignore[attr-defined]
-    count(session, {(mailing_id, DeliveryState.PLANNED, DeliveryState.SKIPPED): number})

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from newsletter.delivery import finishing, planning, retrying
 from newsletter.delivery.journal import Remains, remains
-from newsletter.delivery.ledger import count, settle
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, MailingKind, MailingState
 from newsletter.delivery.replies import Outcome, Verdict
+from newsletter.delivery.settling import count, settle
 from newsletter.foundation.db import transaction
 
 

@@ -17,7 +17,7 @@ from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.engine import Desk, Engine
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import Ledger
-from newsletter.delivery.limits import Grant
+from newsletter.delivery.throttling import Throttle
 from newsletter.delivery.watching import RelayWatch
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
@@ -27,20 +27,6 @@ from newsletter.foundation.services import services
 from newsletter.foundation.settings import Settings
 
 _LOCK: Final = threading.Lock()
-
-
-class Throttle:
-    """Until limits are wired in."""
-
-    def __init__(self, app: Flask, owner: str) -> None: ...
-    def ask(self, relay_id, mailing_id, per_hour, wanted, *, bulk):
-        return Grant(wanted)
-    def give_back(self, *a): ...
-    def sort_out(self, domains, now):
-        return {}
-    def connections(self, relay_id, wanted):
-        return wanted
-    def observe(self, *a): ...
 
 
 @dataclass

@@ -3,13 +3,13 @@
 import datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience import preferences
 from newsletter.audience import upkeep as audience
 from newsletter.content import numbering, sources
-from newsletter.delivery import recovery, workers
+from newsletter.delivery import cancelling, recovery, workers
 from newsletter.delivery.models import Chunk, ChunkState, Mailing, MailingState
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
@@ -34,20 +34,26 @@ def sweep() -> None:
         recovery.regroup_due(session, now)
         recovery.resend_unknown_confirmations(session, now)
         preferences.resume_due(session, now)
+    more = True
+    while more:
+        with transaction() as session:
+            more = cancelling.sweep(session, now)
     for bulk, bell in ((False, ringing.CONFIRM), (True, ringing.SEND)):
         if _anything_ready(bulk=bulk):
             ringing.ring(bell)
 
 
 def _anything_ready(*, bulk: bool) -> bool:
+    now = utc_now()
     query = (
         select(Chunk.id)
         .join(Mailing, Mailing.id == Chunk.mailing_id)
         .where(
             Chunk.state == ChunkState.READY,
             Chunk.bulk == bulk,
-            Chunk.not_before <= utc_now(),
+            Chunk.not_before <= now,
             Mailing.state == MailingState.SENDING,
+            or_(Mailing.not_before.is_(None), Mailing.not_before <= now),
         )
         .limit(1)
     )

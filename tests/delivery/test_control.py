@@ -10,9 +10,9 @@ from newsletter.audience.models import Subscriber, Subscription, SubscriptionSta
 from newsletter.audience.models import SuppressionReason as Why
 from newsletter.delivery import balancing, control, finishing, planning, recovery
 from newsletter.delivery.control import Settlement
-from newsletter.delivery.ledger import count, settle
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, MailingKind, MailingState
 from newsletter.delivery.replies import Failure, Outcome, Verdict
+from newsletter.delivery.settling import count, settle
 from newsletter.digests.models import Run, RunState
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction

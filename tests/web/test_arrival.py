@@ -8,9 +8,9 @@ from sqlalchemy import delete, select
 
 from newsletter.audience.models import Consent, Subscriber
 from newsletter.delivery import planning
-from newsletter.delivery.ledger import count, settle
 from newsletter.delivery.models import Chunk, Delivery, DeliveryState, Mailing, MailingKind, MailingState
 from newsletter.delivery.replies import Outcome, Verdict
+from newsletter.delivery.settling import count, settle
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.links import Link
