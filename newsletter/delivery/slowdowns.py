@@ -97,8 +97,8 @@ def given_back(old: Standing, now: datetime.datetime, connections: int) -> Stand
     return Standing(share, now, None, old.pace, old.because)
 
 
-def change(session: Session, key: str, old: Standing | None, new: Standing, now: datetime.datetime) -> bool:
-    """Write `new` in the place of `old`, unless another worker was faster. Returns whether it was written."""
+def change(session: Session, key: str, old: Standing | None, new: Standing, now: datetime.datetime) -> None:
+    """Write `new` in the place of `old`, unless another worker was faster."""
     values = {
         "share": new.share,
         "pace": new.pace,
@@ -107,15 +107,14 @@ def change(session: Session, key: str, old: Standing | None, new: Standing, now:
         "changed_at": new.changed_at,
     }
     if old is None:
-        written = session.execute(insert_new(session, Slowdown).values(key=key, **values))
+        session.execute(insert_new(session, Slowdown).values(key=key, **values))
     elif new.share >= 1 and new.stopped_until is None:
-        written = session.execute(delete(Slowdown).where(Slowdown.key == key, Slowdown.changed_at == old.changed_at))
+        session.execute(delete(Slowdown).where(Slowdown.key == key, Slowdown.changed_at == old.changed_at))
         move_up(session, now)  # those who wait for it were told times at the slower pace
     else:
-        written = session.execute(
+        session.execute(
             update(Slowdown).where(Slowdown.key == key, Slowdown.changed_at == old.changed_at).values(values)
         )
-    return bool(written.rowcount)  # type: ignore[attr-defined]  # a cursor's result has it
 
 
 def standing(session: Session) -> dict[str, Standing]:
