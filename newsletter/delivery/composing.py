@@ -6,6 +6,7 @@ may still receive (the last look before the dot), and returns for each how to co
 
 import datetime
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import bindparam, exists, or_, select
@@ -15,6 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from newsletter.audience.models import Confirmation, ConfirmationKind, Subscriber, Suppression
 from newsletter.delivery.models import Delivery, DeliveryState, Mailing, MailingKind, Reason
 from newsletter.delivery.routing import CONFIRMATIONS
+from newsletter.delivery.signing import signer_for
 from newsletter.foundation.errors import NewsletterError, RenderError
 from newsletter.foundation.links import Link
 from newsletter.foundation.services import Services, services
@@ -125,6 +127,7 @@ class ConfirmationComposer:
         self._mailing, self._tools = mailing, tools
         self._facts = facts(session)
         self.sender = self._facts.confirmation_from
+        self._signer = signer_for(session, tools.vault, self.sender)
 
     def prepare(
         self, session: Session, chunk_id: int, after_id: int, limit: int, now: datetime.datetime
@@ -153,11 +156,13 @@ class ConfirmationComposer:
         post = envelope(self._tools, self._mailing, delivery_id, address, domain, date)
         if waiting.kind is ConfirmationKind.ALREADY:
             preferences = links.make(Link.PREFERENCES, waiting.subscriber_id, 0, delivery_id)
-            return lambda: mails.encode(self._facts, mails.already_subscribed(self._facts, language, preferences), post)
-        not_me = links.page(f"not-me/{tokens.make(Purpose.NOT_ME, waiting.id)}")
-        both = mails.ConfirmationLinks(links.page(f"confirm/{tokens.make(Purpose.CONFIRM, waiting.id)}"), not_me)
-        good_for = datetime.timedelta(seconds=Purpose.CONFIRM.lifetime)
-        return lambda: mails.encode(self._facts, mails.confirmation(self._facts, language, both, good_for), post)
+            render = partial(mails.already_subscribed, self._facts, language, preferences)
+        else:
+            not_me = links.page(f"not-me/{tokens.make(Purpose.NOT_ME, waiting.id)}")
+            both = mails.ConfirmationLinks(links.page(f"confirm/{tokens.make(Purpose.CONFIRM, waiting.id)}"), not_me)
+            good_for = datetime.timedelta(seconds=Purpose.CONFIRM.lifetime)
+            render = partial(mails.confirmation, self._facts, language, both, good_for)
+        return lambda: mails.encode(self._facts, render(), post, self._signer)
 
 
 def facts(session: Session) -> PublicationFacts:

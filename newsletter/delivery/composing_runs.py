@@ -13,13 +13,15 @@ from newsletter.audience.models import Cadence, Subscriber
 from newsletter.content.models import Article, Category, Source
 from newsletter.delivery.composing import Compose, Prepared, envelope, facts, suppressed, upcoming
 from newsletter.delivery.models import Delivery, Mailing, Reason
+from newsletter.delivery.signing import signer_for
 from newsletter.digests import returning
 from newsletter.digests.arranging import Selection
 from newsletter.digests.models import Run
 from newsletter.digests.selection import NOTHING, Selector
-from newsletter.foundation.links import Link
+from newsletter.foundation.errors import RenderError
 from newsletter.foundation.services import Services
 from newsletter.mail.digest import DigestComposer
+from newsletter.mail.message import Signer
 from newsletter.mail.shapes import (
     ArticleCard,
     CategoryFacts,
@@ -27,13 +29,15 @@ from newsletter.mail.shapes import (
     Marking,
     Message,
     PersonalLinks,
-    ReaderPart,
     Section,
 )
+from newsletter.mail.sheet import Sheet
 from newsletter.publication import identity
 
+_SHEETS: Final = 400
+"""Sheets kept at a time; each holds a mail's bytes once."""
 _LOOK_AGAIN: Final = datetime.timedelta(seconds=0.5)
-"""How often to look whether articles were withdrawn or are held."""
+"""How often to look whether articles were withdrawn or are held, and which keys sign."""
 _COMPOSERS: Final = 24
 """Frames kept at a time (languages times zones); each holds the run's articles once."""
 
@@ -53,6 +57,7 @@ class Frames:
             self.slugs[category.id] = category.slug
             self._categories.append(CategoryFacts(category.slug, category.name, category.url))
         self._made: OrderedDict[tuple[str, str, Marking], DigestComposer] = OrderedDict()
+        self._sheets: dict[tuple[str, str, Marking, int], tuple[Selection, Sheet]] = {}
 
     def composer(self, language: str, zone: str, marking: Marking = Marking.NONE) -> DigestComposer:
         """Return the composer for a language and zone, made now or kept."""
@@ -76,6 +81,19 @@ class Frames:
             self._made.popitem(last=False)
         return made
 
+    def sheet(
+        self, language: str, zone: str, selection: Selection, marking: Marking = Marking.NONE
+    ) -> tuple[Selection, Sheet]:
+        """Return the sheet of a selection, with it, made now or kept. Raises RenderError."""
+        key = (language, zone, marking, id(selection))
+        kept = self._sheets.get(key)
+        if kept is None or kept[0] is not selection:
+            if len(self._sheets) >= _SHEETS:
+                self._sheets.clear()
+            sheet = self.composer(language, zone, marking).sheet(self.sections(selection))
+            kept = self._sheets[key] = (selection, sheet)
+        return kept
+
     def sections(self, selection: Selection) -> list[Section]:
         """Return a selection in the mail room's terms."""
         return [Section(self.slugs[part.category_id], part.article_ids, part.more) for part in selection.sections]
@@ -83,8 +101,6 @@ class Frames:
 
 class RunComposer:
     """Composes the digests of one run."""
-
-    full = False
 
     def __init__(self, session: Session, mailing: Mailing, tools: Services) -> None:
         assert mailing.run_id is not None
@@ -98,7 +114,10 @@ class RunComposer:
         )
         self.sender, self.stream = self._frames.facts.digest_from, self._run.cadence.slug
         self._domain = self.sender.rpartition("@")[2]
+        self._signer = signer_for(session, tools.vault, self.sender)
         self._recipients = _recipients(self._selector)
+        own = self._publication
+        self.full = self._frames.composer(own.language, own.timezone).renders_in_full
 
     def prepare(
         self, session: Session, chunk_id: int, after_id: int, limit: int, now: datetime.datetime
@@ -106,6 +125,7 @@ class RunComposer:
         """Look once more at each reader, and choose what they get."""
         if now - self._looked_at > _LOOK_AGAIN:
             self._selector.look_for_stopped(session)
+            self._signer = signer_for(session, self._tools.vault, self.sender)
             self._looked_at = now
         due = {"chunk_id": chunk_id, "after_id": after_id, "limit": limit}
         rows = session.connection().execute(self._recipients, due).all()
@@ -124,10 +144,7 @@ class RunComposer:
                 if offered_at is None:
                     paused.append((subscriber_id, after))
             elif selection := self._selector.selection(taken, after, had.get(subscriber_id, NOTHING)):
-                self._frames.composer(language, zone)  # made now: what is begun must leave soon
-                make = partial(
-                    self._compose, delivery_id, subscriber_id, who, name, language, zone, selection, offered_at or now
-                )
+                make = self._letter(delivery_id, subscriber_id, who, name, language, zone, selection, offered_at or now)
             else:
                 make = Reason.LEFT
             prepared.append(Prepared(delivery_id, make, (copy or who or "").rpartition("@")[2]))
@@ -135,7 +152,7 @@ class RunComposer:
             returning.give_back(session, self._run, paused)
         return prepared
 
-    def _compose(
+    def _letter(
         self,
         delivery_id: int,
         subscriber_id: int,
@@ -145,36 +162,51 @@ class RunComposer:
         zone: str,
         selection: Selection,
         date: datetime.datetime,
+    ) -> Compose:
+        """Return what makes the mail; its sheet is made now, because what is begun must leave soon."""
+        try:
+            _, sheet = self._frames.sheet(language, zone, selection)
+        except RenderError as error:
+            return partial(_cannot, error)
+        return partial(self._compose, sheet, delivery_id, subscriber_id, address, name, date, self._signer)
+
+    def _compose(
+        self,
+        sheet: Sheet,
+        delivery_id: int,
+        subscriber_id: int,
+        address: str,
+        name: str,
+        date: datetime.datetime,
+        signer: Signer | None,
     ) -> Message:
-        cadence_id, links = self._run.cadence_id, self._tools.links
-        personal = PersonalLinks(
-            one_click=links.make(Link.ONE_CLICK, subscriber_id, cadence_id, delivery_id),
-            leave=links.make(Link.LEAVE, subscriber_id, cadence_id, delivery_id),
-            preferences=links.make(Link.PREFERENCES, subscriber_id, cadence_id, delivery_id),
-            mailto=self._mailto(subscriber_id, delivery_id),
+        one_click, leave, preferences, token = self._tools.links.digest_links(
+            subscriber_id, self._run.cadence_id, delivery_id
         )
-        part = ReaderPart(self._frames.sections(selection), personal, name)
+        links = PersonalLinks(one_click, leave, preferences, self._mailto(token))
         post = envelope(self._tools, self._mailing, delivery_id, address, self._domain, date)
-        return self._frames.composer(language, zone).compose(part, post)
+        return sheet.message(post, links, name, signer)
 
     def _copy(self, delivery_id: int, address: str, date: datetime.datetime) -> Compose:
-        return lambda: self._frames.composer(
-            self._publication.language, self._publication.timezone, Marking.COPY
-        ).compose(
-            ReaderPart(
-                self._frames.sections(self._selector.select_copy()),
-                PersonalLinks.inert(self._publication.site_url),
-            ),
-            envelope(self._tools, self._mailing, delivery_id, address, self._domain, date),
-        )
+        publication = self._publication
+        try:
+            selection = self._selector.select_copy()
+            _, sheet = self._frames.sheet(publication.language, publication.timezone, selection, Marking.COPY)
+        except RenderError as error:
+            return partial(_cannot, error)
+        post = envelope(self._tools, self._mailing, delivery_id, address, self._domain, date)
+        return partial(sheet.message, post, PersonalLinks.inert(publication.site_url), "", self._signer)
 
-    def _mailto(self, subscriber_id: int, delivery_id: int) -> str:
+    def _mailto(self, token: str) -> str:
         inbound = self._tools.settings.inbound_address
         if not inbound:
             return ""
         local, _, domain = inbound.rpartition("@")
-        token = self._tools.links.token(Link.ONE_CLICK, subscriber_id, self._run.cadence_id, delivery_id)
         return f"mailto:{local}+{token}@{domain}"
+
+
+def _cannot(error: RenderError) -> Message:
+    raise error
 
 
 def _recipients(selector: Selector) -> Select[*tuple[Any, ...]]:
