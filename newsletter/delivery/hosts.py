@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import bindparam, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Subscriber
@@ -27,6 +27,12 @@ _SECOND_LEVEL: Final = frozenset(
     ("ac", "co", "com", "edu", "go", "gob", "gouv", "gov", "gv", "mil", "ne", "net", "nom", "or", "org", "sch")
 )
 """Labels under which countries register names: behind one of them a name has three labels."""
+
+_NOTE: Final = (
+    update(MailHost)
+    .where(MailHost.domain == bindparam("b_domain"))
+    .values(host_group=bindparam("b_group"), looked_up_at=bindparam("b_at"))
+)
 
 
 def tidy(name: str) -> str:
@@ -88,14 +94,9 @@ def due(session: Session, now: datetime.datetime, limit: int) -> Sequence[str]:
 
 def note(session: Session, found: Mapping[str, str | None], now: datetime.datetime) -> None:
     """Keep what was looked up: domain to group; None where nobody answered, to be asked again in an hour."""
-    answered = [{"b_domain": domain, "b_group": group[:255]} for domain, group in found.items() if group]
-    for row in answered:
-        session.execute(
-            update(MailHost)
-            .where(MailHost.domain == row["b_domain"])
-            .values(host_group=row["b_group"], looked_up_at=now)
-            .execution_options(synchronize_session=False)
-        )
+    answered = [{"b_domain": domain, "b_group": group[:255], "b_at": now} for domain, group in found.items() if group]
+    if answered:
+        session.connection().execute(_NOTE, answered)
     silent = [domain for domain, group in found.items() if not group]
     session.execute(
         update(MailHost)

@@ -25,6 +25,7 @@ _EVERY: Final = {
     ringing.TICK: 5.0,
     ringing.SWEEP: 5.0,
     ringing.CLEAN: 600.0,
+    ringing.HOSTS: 60.0,
 }
 """Seconds between two bells for the same task."""
 

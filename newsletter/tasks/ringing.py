@@ -18,6 +18,7 @@ TICK = "newsletter.tick"
 FETCH = "newsletter.fetch"
 SWEEP = "newsletter.sweep"
 CLEAN = "newsletter.clean"
+HOSTS = "newsletter.hosts"
 _QUEUES = {
     CONFIRM: Queue.CONFIRMATIONS,
     SEND: Queue.BULK,
@@ -25,6 +26,7 @@ _QUEUES = {
     FETCH: Queue.CONTENT,
     SWEEP: Queue.UPKEEP,
     CLEAN: Queue.UPKEEP,
+    HOSTS: Queue.UPKEEP,
 }
 
 queue.conf.task_routes = {task: {"queue": name.value} for task, name in _QUEUES.items()}
@@ -34,6 +36,7 @@ queue.conf.beat_schedule = {
     "sources": {"task": FETCH, "schedule": 30.0, "options": {"expires": 60}},
     "confirmations": {"task": CONFIRM, "schedule": 5.0, "options": {"expires": 30}},
     "upkeep": {"task": CLEAN, "schedule": 600.0, "options": {"expires": 600}},
+    "mail hosts": {"task": HOSTS, "schedule": 60.0, "options": {"expires": 60}},
 }
 
 

@@ -3,13 +3,13 @@
 import datetime
 from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.audience import preferences
 from newsletter.audience import upkeep as audience
 from newsletter.content import numbering, sources
-from newsletter.delivery import cancelling, recovery, workers
+from newsletter.delivery import database_meters, hosts, mail_exchangers, recovery, slowdowns, workers
 from newsletter.delivery.models import Chunk, ChunkState, Mailing, MailingState
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
@@ -19,6 +19,10 @@ from newsletter.operators import alarms, sessions, signin
 from newsletter.tasks import engines, ringing
 
 _SOURCE: Final = "source:"
+_DOMAINS: Final = 5000
+_LOOKING: Final = 20.0
+_EMBEDDED_LOOKING: Final = 2.0
+"""Seconds for looking mail hosts up at a time; in one process with the sending only few, as confirmations wait."""
 
 
 @queue.task(name=ringing.SWEEP)
@@ -34,26 +38,20 @@ def sweep() -> None:
         recovery.regroup_due(session, now)
         recovery.resend_unknown_confirmations(session, now)
         preferences.resume_due(session, now)
-    more = True
-    while more:
-        with transaction() as session:
-            more = cancelling.sweep(session, now)
     for bulk, bell in ((False, ringing.CONFIRM), (True, ringing.SEND)):
         if _anything_ready(bulk=bulk):
             ringing.ring(bell)
 
 
 def _anything_ready(*, bulk: bool) -> bool:
-    now = utc_now()
     query = (
         select(Chunk.id)
         .join(Mailing, Mailing.id == Chunk.mailing_id)
         .where(
             Chunk.state == ChunkState.READY,
             Chunk.bulk == bulk,
-            Chunk.not_before <= now,
+            Chunk.not_before <= utc_now(),
             Mailing.state == MailingState.SENDING,
-            or_(Mailing.not_before.is_(None), Mailing.not_before <= now),
         )
         .limit(1)
     )
@@ -68,9 +66,23 @@ def clean() -> None:
         audience.remove_old(session, now)
         sessions.forget(session, now)
         signin.forget(session, now)
+        database_meters.forget(session, now)
+        slowdowns.forget(session, now)
     with transaction() as session:
         numbering.forget_uncategorised(session, now)
         watch_sources(session, now)
+
+
+@queue.task(name=ringing.HOSTS)
+def look_hosts_up() -> None:
+    """Look up which mail hosts take the mail of domains that matter to a limit. Mostly there is nothing to do."""
+    now = utc_now()
+    domains = hosts.due(db.session(), now, _DOMAINS)
+    db.session.rollback()  # nothing is held open while the network is asked
+    if domains:
+        found = mail_exchangers.look_up(domains, _EMBEDDED_LOOKING if services().settings.embedded else _LOOKING)
+        with transaction() as session:
+            hosts.note(session, found, now)
 
 
 def watch_sources(session: Session, now: datetime.datetime) -> None:
