@@ -5,7 +5,7 @@ import re
 from flask import Response, g, render_template, request
 
 from newsletter.admin.frame import go, pages, publication, say
-from newsletter.delivery import relay_views, relays, watching
+from newsletter.delivery import host_limits, relay_views, relays, slowdowns, watching
 from newsletter.delivery.models import Tls
 from newsletter.delivery.relay_terms import Terms, streams
 from newsletter.delivery.relay_trial import try_relay
@@ -19,7 +19,7 @@ _NO_NUMBER = -1
 @pages.get("/relays", endpoint="relays")
 def list_relays() -> str:
     """List the relays and how they are doing, and the form for one more."""
-    return _list({}, {})
+    return list_page({}, {})
 
 
 @pages.post("/relays")
@@ -28,7 +28,7 @@ def add_relay() -> Response | tuple[str, int]:
     terms, password = _typed(), request.form.get("password", "")
     mistakes = relays.mistakes(db.session(), None, terms, password)
     if mistakes:
-        return _list(request.form.to_dict(), mistakes), 422
+        return list_page(request.form.to_dict(), mistakes), 422
     with transaction() as session:
         relay = relays.add(session, terms, password, services().vault, g.now)
     say(f"{relay.name} is added, and takes mail from now on. Test it to be sure.")
@@ -109,13 +109,16 @@ def remove_relay(relay_id: int) -> Response:
     return go("relays")
 
 
-def _list(typed: dict[str, str], errors: dict[str, str]) -> str:
+def list_page(typed: dict[str, str], errors: dict[str, str]) -> str:
+    """Return the page with all relays and limits, and what was typed and is wrong in one of its forms."""
     session = db.session()
     return render_template(
         "admin/relays.html",
         section="relays",
         relays=relay_views.listed(session, g.now),
         uncovered=relay_views.uncovered(session),
+        slowdowns=slowdowns.slowdowns(session, g.now),
+        limits=host_limits.host_limits(session),
         **_form(typed, errors),
     )
 
@@ -147,15 +150,15 @@ def _typed() -> Terms:
     return Terms(
         name=form.get("name", ""),
         host=form.get("host", ""),
-        port=_needed(_number("port")),
+        port=_needed(whole_number("port")),
         tls=Tls(tls) if tls in set(Tls) else Tls.STARTTLS,
         username=form.get("username", ""),
         hello=form.get("hello", ""),
-        weight=_needed(_number("weight")),
-        connections=_needed(_number("connections")),
-        per_second=_number("per_second"),
-        per_minute=_number("per_minute"),
-        per_hour=_number("per_hour"),
+        weight=_needed(whole_number("weight")),
+        connections=_needed(whole_number("connections")),
+        per_second=whole_number("per_second"),
+        per_minute=whole_number("per_minute"),
+        per_hour=whole_number("per_hour"),
         senders=tuple(re.split(r"[\s,;]+", form.get("senders", "")[:10_000])),
         streams=tuple(form.getlist("streams")),
     )
@@ -165,8 +168,8 @@ def _needed(number: int | None) -> int:
     return _NO_NUMBER if number is None else number
 
 
-def _number(name: str) -> int | None:
-    """Read a field that holds a whole number; None where it is empty."""
+def whole_number(name: str) -> int | None:
+    """Read a field that holds a whole number: None where it is empty, a negative one for what is none."""
     text = request.form.get(name, "").strip()
     if not text:
         return None

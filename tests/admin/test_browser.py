@@ -26,7 +26,7 @@ from tests.conftest import make_settings
 pytestmark = pytest.mark.browser
 PAGES = (
     "", "sources", "categories", "categories/1", "digests", "digests/1", "digests/1/settings", "digests/1/preview",
-    "digests/1/preview?view=text", "runs", "unknown", "publication", "account", "style",
+    "digests/1/preview?view=text", "runs", "unknown", "relays", "relays/0", "publication", "account", "style",
 )  # fmt: skip
 
 

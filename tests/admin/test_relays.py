@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from newsletter.delivery import relay_views, relays, watching
-from newsletter.delivery.models import FROM_SETTINGS, Relay, RelayState
+from newsletter.delivery.models import FROM_SETTINGS, Relay, RelayState, Tls
 from newsletter.delivery.relay_terms import Terms
 from newsletter.delivery.relays import Health
 from newsletter.delivery.replies import Outcome, Verdict
@@ -165,7 +165,7 @@ def test_a_test_says_how_far_it_came(place: Flask, ada: Browser) -> None:
     assert "There is no way to 127.0.0.1:1" in unescape(ada.open("/admin/relays/0"))
     with Sink() as sink:
         with transaction() as session:
-            terms = Terms("Here", "127.0.0.1", sink.port, relays.Relay.tls.type.words("opportunistic"))
+            terms = Terms("Here", "127.0.0.1", sink.port, Tls.OPPORTUNISTIC)
             relay_id = relays.add(session, terms, "", services().vault, utc_now()).id
         ada.press(f"/admin/relays/{relay_id}/test")
         assert sink.messages == []
@@ -192,7 +192,7 @@ def test_nothing_happens_without_signing_in_a_token_or_a_press(
     assert _state(relay_id) is Health.READY
 
 
-def test_every_tab_tells_of_a_relay_in_trouble_on_the_overview(place: Flask, ada: Browser) -> None:
+def test_the_overview_tells_of_a_relay_in_trouble(place: Flask, ada: Browser) -> None:
     with transaction() as session:
         session.add(RelayState(id=FROM_SETTINGS, failures=1, last_error="421 later", last_error_at=utc_now()))
     page = ada.open("/admin/")

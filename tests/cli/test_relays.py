@@ -88,3 +88,16 @@ def test_a_run_is_given_a_speed_and_resent_to_those_who_failed(seeded: Command) 
     resent = seeded.json("runs", "resend", str(sent), "--failure", "reader", "--failure", "bug", "--yes")
     assert resent == {"resent": 2}
     assert "No mail of this run failed" in seeded.run("runs", "resend", str(sent)).stdout
+
+
+def test_limits_for_mail_hosts_are_set_listed_and_lifted(newsletter_command: Command) -> None:
+    run = newsletter_command.run
+    run("limits", "set", "Google.com", "--per-minute", "500", "--connections", "3")
+    (shown,) = newsletter_command.json("limits", "list")
+    assert (shown["hosts"], shown["per_minute"], shown["connections"]) == ("google.com", 500, 3)
+    assert "at least one limit" in run("limits", "set", "google.com", status=1).stderr
+    assert "whole number" in run("limits", "set", "google.com", "--per-hour", "0", status=1).stderr
+    run("limits", "remove", "google.com")
+    assert "no limit for google.com" in run("limits", "remove", "google.com", status=1).stderr
+    assert newsletter_command.json("limits", "slowdowns") == []
+    assert "not slowed down" in run("limits", "clear", "hosts:google.com", status=1).stderr
