@@ -21,28 +21,28 @@ T = TypeVar("T")
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server, fast and careless about crashes."""
-    with _or_skip(postgres.running()) as server:
+    with or_skip(postgres.running()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def durable_postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server that keeps what it has committed, for tests of just that."""
-    with _or_skip(postgres.running(durable=True)) as server:
+    with or_skip(postgres.running(durable=True)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A Redis server; whoever needs it empty calls flush()."""
-    with _or_skip(redis.running()) as server:
+    with or_skip(redis.running()) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def postfix() -> Iterator[PostfixServer]:
     """A Postfix that keeps all mail in a Maildir. Whoever needs other settings starts `postfix.running(...)` itself."""
-    with _or_skip(postfixes.running()) as server:
+    with or_skip(postfixes.running()) as server:
         yield server
 
 
@@ -53,12 +53,13 @@ def browser() -> Iterator[Browser]:
     Not for the whole session: while Playwright is up its event loop counts as running, and asyncio.run() in another
     module's test would refuse.
     """
-    with _or_skip(chromium.running()) as running:
+    with or_skip(chromium.running()) as running:
         yield running
 
 
 @contextlib.contextmanager
-def _or_skip(server: contextlib.AbstractContextManager[T]) -> Iterator[T]:
+def or_skip(server: contextlib.AbstractContextManager[T]) -> Iterator[T]:
+    """Give what `server` gives; skip the test where it is Missing, or fail where nothing may be skipped."""
     with contextlib.ExitStack() as stack:
         try:
             started = stack.enter_context(server)
