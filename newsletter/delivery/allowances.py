@@ -60,6 +60,7 @@ class Allowances:
         self._read_at: datetime.datetime | None = None
         self._groups_at: datetime.datetime | None = None
         self._groups: dict[str, str] = {}
+        self._unknown: set[str] = set()
         self.relays: dict[int, Terms] = {}
         self.hosts: dict[str, Terms] = {}
         self.standing: dict[str, Standing] = {}
@@ -119,12 +120,17 @@ class Allowances:
         if missing:
             with self._app.app_context():
                 known = hosts.groups_of(db.session(), missing)
-                unknown = [domain for domain in missing if domain not in known]
-                if unknown:
-                    with transaction() as session:
-                        hosts.ask_for(session, [domain for domain in unknown if hosts.is_host_name(domain)])
-            self._groups |= known | {domain: domain for domain in unknown}
+            self._groups |= {domain: known.get(domain, domain) for domain in missing}
+            self._unknown.update(domain for domain in missing if domain not in known and hosts.is_host_name(domain))
         return self._groups
+
+    def have_looked_up(self) -> None:
+        """Have the domains looked up that turned out to be unknown. Not while a transaction is open elsewhere in this
+        process: SQLite has one writer at a time."""
+        if self._unknown:
+            with self._app.app_context(), transaction() as session:
+                hosts.ask_for(session, self._unknown)
+            self._unknown.clear()
 
     def _read(self, session: Session) -> None:
         numbers = (Relay.per_second, Relay.per_minute, Relay.per_hour)

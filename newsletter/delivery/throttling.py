@@ -54,6 +54,7 @@ class Throttle:
 
         Not `bulk`: confirmations, which may take ahead, so that bulk waits and they do not.
         """
+        self._allowances.have_looked_up()
         limits = self._allowances.limits(relay_id, mailing_id, per_hour)
         if limits is None:
             return Grant(0, FRESH.total_seconds())
@@ -72,6 +73,8 @@ class Throttle:
 
         Those that wait stand in a line for each group, which moves on at the group's speed: each gets a time of its
         own, in the order of `domains`, and when that has come it is their turn. Confirmations do not queue up.
+
+        May be called inside the ledger's transaction: on SQLite it only reads.
         """
         self._allowances.refresh()
         if not self._allowances.rules:
