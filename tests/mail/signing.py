@@ -1,4 +1,4 @@
-"""Keys of these tests, and messages put together with their signatures as the sending path does it."""
+"""Keys of these tests, mails of all sorts that are signed with them, and a slow way of our own to sign any bytes."""
 
 import datetime
 import functools
@@ -12,6 +12,7 @@ from newsletter.mail.confirmation import ConfirmationLinks, already_subscribed, 
 from newsletter.mail.digest import DigestComposer
 from newsletter.mail.dkim import Signer, SigningKey
 from newsletter.mail.headers import Field
+from newsletter.mail.shapes import Envelope
 from newsletter.publication import dkim_records
 from newsletter.publication.models import KeyAlgorithm
 from tests.mail import samples
@@ -57,8 +58,13 @@ def signatures(head: bytes, body: bytes, signer: Signer) -> Sequence[Field]:
     return signer.sign(fields_of(head), hashlib.sha256(relaxed_body(body)).digest(), AT)
 
 
-def digests() -> list[bytes]:
-    """Return unsigned digests in all languages, of all sorts of articles, for all sorts of readers."""
+def digest(signer: Signer | None = None) -> bytes:
+    """Return a plain digest."""
+    return samples.composer().compose(samples.reader(mailto=True), envelope(), signer).content
+
+
+def digests(signer: Signer | None = None) -> list[bytes]:
+    """Return digests in all languages, of all sorts of articles, for all sorts of readers."""
     made = []
     for seed, language in enumerate(("en", "de", "fr", "es", "ar")):
         chance = random.Random(seed)
@@ -69,15 +75,20 @@ def digests() -> list[bytes]:
         for number in range(4):
             to = chance.choice(("anna@example.org", "b.c+d@übersee.example", "jörg@example.org"))
             reader = samples.reader(*samples.random_sections(chance, 10), mailto=chance.random() < 0.5)
-            made.append(composer.compose(reader, samples.envelope(10 * seed + number, to)).content)
+            made.append(composer.compose(reader, envelope(10 * seed + number, to), signer).content)
     return made
 
 
-def system_mails() -> list[bytes]:
-    """Return unsigned mails that answer a sign-up."""
+def system_mails(signer: Signer | None = None) -> list[bytes]:
+    """Return the mails that answer a sign-up."""
     links = ConfirmationLinks("https://news.example.org/confirm/abc", "https://news.example.org/not-me/abc")
     mails = (
         confirmation(samples.FACTS, "de", links, datetime.timedelta(hours=48)),
         already_subscribed(samples.FACTS, "ar", "https://news.example.org/preferences/abc"),
     )
-    return [encode(samples.FACTS, mail, samples.envelope(1000 + number)).content for number, mail in enumerate(mails)]
+    return [encode(samples.FACTS, mail, envelope(1000 + at), signer).content for at, mail in enumerate(mails)]
+
+
+def envelope(number: int = 1, to: str = "anna@example.org") -> Envelope:
+    """Return the envelope of a delivery that is offered now."""
+    return samples.envelope(number, to)._replace(date=AT)

@@ -19,8 +19,7 @@ SIGNER = Signer([KEY])
 @pytest.fixture(scope="module")
 def delivered(postfix: PostfixServer) -> list[bytes]:
     """Digests and system mails as they lie in the mailbox, in the order in which they were sent."""
-    mails = [signing.signed(content, SIGNER) for content in (*signing.digests(), *signing.system_mails())]
-    assert any(b"\r\n.\r\n" in mail or b"\r\n." in mail for mail in mails)
+    mails = [*signing.digests(SIGNER), *signing.system_mails(SIGNER)]
     with smtplib.SMTP(LOOPBACK, postfix.port, timeout=30) as client:
         for mail in mails:
             extras = () if mail.isascii() else ("SMTPUTF8", "BODY=8BITMIME")
