@@ -46,14 +46,14 @@ RULES: Final = (
         3,
         0.05,
         "because they cannot tell that it comes from us. Check the sender's domain: its SPF, DKIM and DMARC records, "
-        "and that the mail is signed with a key that is published. Then resume, and resend to those who failed.",
+        "and that the mail is signed with a key that is published. Then resume: these mails are tried again.",
     ),
     Rule(
         frozenset({Kind.REPUTATION}),
         5,
         0.05,
         "as blocked, unwanted or against their policy. Look whether our address or domain stands on a block list, and "
-        "what the answer's link says, then resume more slowly: set a speed first.",
+        "what the answer's link says. Then set a low speed and resume: these mails are tried again.",
     ),
     Rule(
         frozenset({Kind.BUG}),

@@ -18,6 +18,7 @@ MOST_CONNECTIONS: Final = 1000
 MOST_WEIGHT: Final = 1000
 FASTEST: Final = 100_000_000
 """Mails in any span; more is a mistyped number."""
+_HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*")
 _HELLO: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[A-Za-z0-9:.]{2,60}\]")
 
@@ -118,7 +119,7 @@ def _host(host: str) -> str | None:
 
 
 def _tls(terms: Terms) -> str | None:
-    if terms.username and terms.tls is Tls.OPPORTUNISTIC:
+    if terms.username and terms.tls is Tls.OPPORTUNISTIC and terms.host not in _HERE:
         return "With a user name TLS must be required, or anybody on the way could read the password."
     return None
 

@@ -167,6 +167,12 @@ def test_names_and_addresses_of_hosts_are_taken(small: Flask, host: str) -> None
     assert relays.mistakes(db.session(), None, Terms("one", host), "") == {}
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_on_this_very_host_a_password_needs_no_encryption(small: Flask, host: str) -> None:
+    terms = Terms("here", host, tls=Tls.OPPORTUNISTIC, username="me")
+    assert relays.mistakes(db.session(), None, terms, PASSWORD) == {}
+
+
 @pytest.mark.parametrize(
     ("username", "password", "said"),
     [
