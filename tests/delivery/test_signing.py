@@ -1,16 +1,21 @@
 """Who signs mail from an address: the keys of its domain that are active at this moment."""
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 
 from newsletter.delivery.signing import signer_for
 from newsletter.foundation.db import db, transaction
+from newsletter.foundation.errors import InvalidError
 from newsletter.foundation.services import services
 from newsletter.mail.dkim import Signer
 from newsletter.publication import dkim, identity
 from newsletter.publication.models import DkimKey, KeyAlgorithm
 from tests.conftest import NOW
-from tests.mail import signing
+from tests.delivery import world
+from tests.mail import signing, verifying
+from tests.servers.postfix import PostfixServer
 
 
 @pytest.fixture
@@ -56,3 +61,41 @@ def test_the_next_call_knows_what_operators_changed(key: DkimKey) -> None:
         dkim.activate(session, beside, NOW)
         dkim.activate(session, following, NOW)
     assert selectors() == [b"nl202611-2", b"ed"]
+
+
+@pytest.mark.postfix
+def test_a_run_is_signed_and_verifies_as_a_relay_delivered_it(
+    app: Flask, tmp_path: Path, postfix: PostfixServer
+) -> None:
+    world.build(7)
+    with transaction() as session:
+        key = dkim.generate(session, services().vault, "gazette.example.org", NOW, selector="one")
+        dkim.activate(session, key, NOW)
+    world.start()
+    there = set(postfix.mails())
+    engine = world.engine(app, tmp_path / "j", postfix.port)
+    assert engine.run(bulk=True, seconds=30).sent == 7
+    engine.close()
+    delivered = [mail for mail in postfix.wait_for(len(there) + 7) if mail not in there]
+    verdicts = verifying.by_dkimpy(delivered, {"one._domainkey.gazette.example.org": key.record})
+    assert verifying.results(verdicts) == [["pass"]] * 7
+    assert all({"list-unsubscribe", "list-unsubscribe-post"} <= set(mail[0].signed.split(":")) for mail in verdicts)
+    assert len({mail.partition(b"\r\nMessage-ID: ")[2].partition(b"\r\n")[0] for mail in delivered}) == 7
+
+
+@pytest.mark.postfix
+def test_nothing_leaves_unsigned_because_a_key_cannot_be_opened(
+    app: Flask, tmp_path: Path, postfix: PostfixServer
+) -> None:
+    world.build(2)
+    with transaction() as session:
+        key = dkim.generate(session, services().vault, "gazette.example.org", NOW, selector="one")
+        dkim.activate(session, key, NOW)
+        key.sealed = "gAAAAA" + key.sealed[6:][::-1]
+    world.start()
+    there = len(postfix.mails())
+    engine = world.engine(app, tmp_path / "j", postfix.port)
+    with pytest.raises(InvalidError, match="data keys"):
+        engine.run(bulk=True, seconds=5)
+    engine.close()
+    assert len(postfix.mails()) == there
