@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 
 import click
-from flask import Flask, current_app
-from flask.cli import ScriptInfo, with_appcontext
+from flask import Flask
+from flask.cli import ScriptInfo
 from gunicorn.app.base import BaseApplication
 
 from newsletter.foundation.queue import Queue, queue
@@ -54,13 +54,16 @@ def serve(ctx: click.Context, /, host: str, port: int, workers: int | None, thre
 @click.command()
 @click.option("--concurrency", default=2, show_default=True, type=click.IntRange(1), help="Processes, with Redis.")
 @click.option("--beat/--no-beat", default=True, show_default=True, help="Also look each minute what is due.")
-@with_appcontext
-def worker(concurrency: int, beat: bool) -> None:
+@click.pass_context
+def worker(ctx: click.Context, /, concurrency: int, beat: bool) -> None:
     """Do the work: fetch, plan, send. Embedded, one worker does all of it; with Redis, run as many as you like."""
-    settings = services().settings
+    # Each task pushes a context of its own, and with it ends its session: one that all of them shared would keep a
+    # database connection that was lost, and fail for ever.
+    app = ctx.ensure_object(ScriptInfo).load_app()
+    with app.app_context():
+        settings = services().settings
     if settings.embedded:
-        # The context's own object stands for the application; the worker outlives this context.
-        embedded.run(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001  (werkzeug's documented way)
+        embedded.run(app)
         return
     arguments = ["worker", "--loglevel", settings.log_level, "--concurrency", str(concurrency)]
     arguments += ["--queues", ",".join(Queue)]
