@@ -32,12 +32,14 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """More than `share` of the answers remembered, and at least so many: then `sentence` is true."""
+    """More than `share` of the answers remembered, and at least so many: then something is wrong."""
 
     kinds: frozenset[Kind]
     least: int
     share: float
-    sentence: str
+    what: str
+    """Why they refused the mail, as the end of a sentence."""
+    advice: str
 
 
 RULES: Final = (
@@ -45,28 +47,31 @@ RULES: Final = (
         frozenset({Kind.AUTHENTICATION}),
         3,
         0.05,
-        "because they cannot tell that it comes from us. Check the sender's domain: its SPF, DKIM and DMARC records, "
+        "because they cannot tell that it comes from us",
+        "Check the sender's domain: its SPF, DKIM and DMARC records, "
         "and that the mail is signed with a key that is published. Then resume: these mails are tried again.",
     ),
     Rule(
         frozenset({Kind.REPUTATION}),
         5,
         0.05,
-        "as blocked, unwanted or against their policy. Look whether our address or domain stands on a block list, and "
+        "as blocked, unwanted or against their policy",
+        "Look whether our address or domain stands on a block list, and "
         "what the answer's link says. Then set a low speed and resume: these mails are tried again.",
     ),
     Rule(
         frozenset({Kind.BUG}),
         5,
         0.05,
-        "because it is not made as they want it: its format, its size, or what was said before it. To send the same "
-        "again will not help; keep the answer, and find out what this digest has that others had not.",
+        "because it is not made as they want it: its format, its size, or what was said before it",
+        "To send the same again will not help; keep the answer, and find out what this digest has that others had not.",
     ),
     Rule(
         frozenset({Kind.READER}),
         30,
         0.20,
-        "as to addresses that do not exist. So many at once are rarely true: a provider may answer wrongly for some "
+        "as to addresses that do not exist",
+        "So many at once are rarely true: a provider may answer wrongly for some "
         "hours. Look which domains it is about, and wait. Then resume, and resend to those whose address was called "
         "dead.",
     ),
@@ -75,7 +80,8 @@ RELAY: Final = Rule(
     frozenset({Kind.AUTHENTICATION, Kind.REPUTATION}),
     20,
     0.50,
-    "as blocked or not authenticated. To go on through this relay makes it worse. Check its account, its address on "
+    "as blocked or not authenticated",
+    "To go on through this relay makes it worse. Check its account, its address on "
     "block lists and our domain's records, then resume it.",
 )
 
@@ -124,8 +130,8 @@ class Window:
             if number >= rule.least and number > rule.share * total:
                 said = max((kind for kind in rule.kinds if self._counts[kind]), key=lambda kind: self._counts[kind])
                 return (
-                    f"Of the last {total} answers, {number} refused the mail {rule.sentence} "
-                    f"The last of them: “{self._said[said]}”."
+                    f"Of the last {total} answers, {number} refused the mail {rule.what}, "
+                    f"last with “{self._said[said]}”. {rule.advice}"
                 )
         return ""
 

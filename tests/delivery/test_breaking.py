@@ -83,9 +83,10 @@ def test_it_speaks_at_the_answer_that_is_one_too_many(outcomes: list[Outcome], p
 
 def test_it_says_what_was_answered_how_often_and_what_to_look_at() -> None:
     because = Breaker().observe(1, [FINE] * 50 + [DMARC] * 3)
-    assert "Of the last 53 answers, 3 refused the mail because they cannot tell that it comes from us." in because
-    assert "SPF, DKIM and DMARC" in because
-    assert "“550 5.7.26 unauthenticated email is not accepted”" in because
+    assert because.startswith(
+        "Of the last 53 answers, 3 refused the mail because they cannot tell that it comes from us, "
+        "last with “550 5.7.26 unauthenticated email is not accepted”. Check the sender's domain: its SPF"
+    )
     assert "block list" in Breaker().observe(1, [SPAM] * 5)
     assert "called dead" in Breaker().observe(1, [DEAD] * 30)
     assert "made as they want it" in Breaker().observe(1, [BUG] * 5)
