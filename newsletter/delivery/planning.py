@@ -20,6 +20,7 @@ from newsletter.delivery.models import (
 )
 from newsletter.digests.models import Run
 from newsletter.digests.readers import readers_of
+from newsletter.foundation.db import UTCDateTime
 
 CHUNK: Final = 1000
 """Deliveries of a chunk."""
@@ -75,7 +76,7 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
                 for address in copies
             ],
         )
-    session.add_all(_chunk(mailing.id, number, now, bulk=True) for number in range(last + 1))
+    _add_chunks(session, mailing.id, 0, last, now, bulk=True)
     mailing.planned = count + len(copies)
     session.flush()
     return count
@@ -91,7 +92,7 @@ def plan_confirmations(session: Session, now: datetime.datetime, limit: int = 50
     if not waiting:
         return 0
     mailing = _mailing(session, MailingKind.CONFIRMATIONS, now)
-    session.add(_chunk(mailing.id, 0, now, bulk=False))
+    _add_chunks(session, mailing.id, 0, 0, now, bulk=False)
     session.execute(
         insert(Delivery),
         [
@@ -120,8 +121,8 @@ def add_chunk(session: Session, mailing_id: int, now: datetime.datetime, *, bulk
     session.execute(update(Mailing).where(Mailing.id == mailing_id).values(state=Mailing.state))
     last = session.scalar(select(func.max(Chunk.id)).where(Chunk.mailing_id == mailing_id))
     assert last is not None
-    session.add(_chunk(mailing_id, last + 1 - mailing_id * CHUNKS, now, bulk=bulk))
-    session.flush()
+    number = last + 1 - mailing_id * CHUNKS
+    _add_chunks(session, mailing_id, number, number, now, bulk=bulk)
     return last + 1
 
 
@@ -139,13 +140,18 @@ def _mailing(session: Session, kind: MailingKind, now: datetime.datetime, run_id
     return mailing
 
 
-def _chunk(mailing_id: int, number: int, now: datetime.datetime, *, bulk: bool) -> Chunk:
-    return Chunk(
-        id=mailing_id * CHUNKS + number,
-        mailing_id=mailing_id,
-        bulk=bulk,
-        state=ChunkState.READY,
-        not_before=now,
-        owner="",
-        fence=0,
-    )
+def _add_chunks(
+    session: Session, mailing_id: int, first: int, last: int, now: datetime.datetime, *, bulk: bool
+) -> None:
+    numbers = select(literal(first).label("number")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(select(numbers.c.number + 1).where(numbers.c.number < last))
+    values = {
+        "id": literal(mailing_id * CHUNKS) + numbers.c.number,
+        "mailing_id": literal(mailing_id),
+        "bulk": literal(bulk),
+        "state": literal(ChunkState.READY.value),
+        "not_before": literal(now, UTCDateTime()),
+        "owner": literal(""),
+        "fence": literal(0),
+    }
+    session.execute(insert(Chunk).from_select(list(values), select(*values.values()), include_defaults=False))
