@@ -88,16 +88,19 @@ def upcoming() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def envelope(
-    tools: Services, mailing: Mailing, delivery_id: int, to: str, domain: str, date: datetime.datetime
-) -> Envelope:
-    """Return what belongs to one delivery: a Message-ID that stays, a return path that names it, its Date."""
-    return Envelope(
-        to=to,
-        message_id=f"<{delivery_id}.{mailing.stamp}@{domain}>",
-        return_path=tools.links.return_path(delivery_id, tools.settings.bounce_domain or domain),
-        date=date,
-    )
+class Stamps:
+    """What belongs to each delivery of a mailing: a Message-ID that stays, a return path that names it, its Date."""
+
+    def __init__(self, tools: Services, mailing: Mailing, sender: str) -> None:
+        domain = sender.rpartition("@")[2]
+        self._tail = f".{mailing.stamp}@{domain}>"
+        self._bounce_domain = tools.settings.bounce_domain or domain
+        self._links = tools.links
+
+    def envelope(self, delivery_id: int, to: str, date: datetime.datetime) -> Envelope:
+        """Return the envelope of a delivery that was first offered at `date`."""
+        return_path = self._links.return_path(delivery_id, self._bounce_domain)
+        return Envelope(to, f"<{delivery_id}{self._tail}", return_path, date)
 
 
 _WAITING = (
@@ -124,9 +127,10 @@ class ConfirmationComposer:
     full = False
 
     def __init__(self, session: Session, mailing: Mailing, tools: Services) -> None:
-        self._mailing, self._tools = mailing, tools
+        self._tools = tools
         self._facts = facts(session)
         self.sender = self._facts.confirmation_from
+        self._stamps = Stamps(tools, mailing, self.sender)
         self._signer = signer_for(session, tools.vault, self.sender)
 
     def prepare(
@@ -152,8 +156,7 @@ class ConfirmationComposer:
         self, delivery_id: int, waiting: Confirmation, address: str, language: str, date: datetime.datetime
     ) -> Compose:
         links, tokens = self._tools.links, self._tools.tokens
-        domain = self._facts.confirmation_from.rpartition("@")[2]
-        post = envelope(self._tools, self._mailing, delivery_id, address, domain, date)
+        post = self._stamps.envelope(delivery_id, address, date)
         if waiting.kind is ConfirmationKind.ALREADY:
             preferences = links.make(Link.PREFERENCES, waiting.subscriber_id, 0, delivery_id)
             render = partial(mails.already_subscribed, self._facts, language, preferences)

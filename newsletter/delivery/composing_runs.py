@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Cadence, Subscriber
 from newsletter.content.models import Article, Category, Source
-from newsletter.delivery.composing import Compose, Prepared, envelope, facts, suppressed, upcoming
+from newsletter.delivery.composing import Compose, Prepared, Stamps, facts, suppressed, upcoming
 from newsletter.delivery.models import Delivery, Mailing, Reason
 from newsletter.delivery.signing import signer_for
 from newsletter.digests import returning
@@ -104,7 +104,7 @@ class RunComposer:
 
     def __init__(self, session: Session, mailing: Mailing, tools: Services) -> None:
         assert mailing.run_id is not None
-        self._mailing, self._tools = mailing, tools
+        self._tools = tools
         self._run = session.get_one(Run, mailing.run_id)
         self._selector = Selector(session, self._run)
         self._looked_at = self._run.created_at
@@ -113,8 +113,10 @@ class RunComposer:
             session, self._run.cadence, f"run-{self._run.id}", self._run.created_at, self._selector.article_ids
         )
         self.sender, self.stream = self._frames.facts.digest_from, self._run.cadence.slug
-        self._domain = self.sender.rpartition("@")[2]
+        self._stamps = Stamps(tools, mailing, self.sender)
+        self._cadence_id, self._links = self._run.cadence_id, tools.links
         self._signer = signer_for(session, tools.vault, self.sender)
+        self._inbox = tools.settings.inbound_address.rpartition("@")
         self._recipients = _recipients(self._selector)
         own = self._publication
         self.full = self._frames.composer(own.language, own.timezone).renders_in_full
@@ -180,11 +182,9 @@ class RunComposer:
         date: datetime.datetime,
         signer: Signer | None,
     ) -> Message:
-        one_click, leave, preferences, token = self._tools.links.digest_links(
-            subscriber_id, self._run.cadence_id, delivery_id
-        )
+        one_click, leave, preferences, token = self._links.digest_links(subscriber_id, self._cadence_id, delivery_id)
         links = PersonalLinks(one_click, leave, preferences, self._mailto(token))
-        post = envelope(self._tools, self._mailing, delivery_id, address, self._domain, date)
+        post = self._stamps.envelope(delivery_id, address, date)
         return sheet.message(post, links, name, signer)
 
     def _copy(self, delivery_id: int, address: str, date: datetime.datetime) -> Compose:
@@ -194,15 +194,11 @@ class RunComposer:
             _, sheet = self._frames.sheet(publication.language, publication.timezone, selection, Marking.COPY)
         except RenderError as error:
             return partial(_cannot, error)
-        post = envelope(self._tools, self._mailing, delivery_id, address, self._domain, date)
+        post = self._stamps.envelope(delivery_id, address, date)
         return partial(sheet.message, post, PersonalLinks.inert(publication.site_url), "", self._signer)
 
     def _mailto(self, token: str) -> str:
-        inbound = self._tools.settings.inbound_address
-        if not inbound:
-            return ""
-        local, _, domain = inbound.rpartition("@")
-        return f"mailto:{local}+{token}@{domain}"
+        return f"mailto:{self._inbox[0]}+{token}@{self._inbox[2]}" if self._inbox[0] else ""
 
 
 def _cannot(error: RenderError) -> Message:

@@ -38,10 +38,11 @@ def _accept(session: Session, taken: Mapping[int, Outcome], relay_id: int, now: 
     """Move those that are being sent to accepted; returns how many they were."""
     shared = {"now": now, "relay": relay_id}
     if session.get_bind().dialect.name == "postgresql":
+        # As three words rather than three arrays: the driver looks at each element of an array.
         values = {
-            "ids": list(taken),
-            "codes": [outcome.code for outcome in taken.values()],
-            "texts": [outcome.text for outcome in taken.values()],
+            "ids": ",".join(map(str, taken)),
+            "codes": ",".join([str(outcome.code) for outcome in taken.values()]),
+            "texts": "\n".join([outcome.text for outcome in taken.values()]),
         }
         return session.connection().execute(_ACCEPT_ALL, shared | values).rowcount
     rows = [shared | {"id": key, "code": outcome.code, "text": outcome.text} for key, outcome in taken.items()]
@@ -54,7 +55,8 @@ _ACCEPTED: Final = (
 )
 _ACCEPT_ALL: Final = text(
     _ACCEPTED + "reply_code = told.code, reply_text = told.words "
-    "FROM unnest(CAST(:ids AS bigint[]), CAST(:codes AS int[]), CAST(:texts AS text[])) AS told(key, code, words) "
+    "FROM unnest(CAST(string_to_array(:ids, ',') AS bigint[]), CAST(string_to_array(:codes, ',') AS int[]), "
+    "string_to_array(:texts, chr(10), '')) AS told(key, code, words) "
     "WHERE id = told.key AND state = 'sending'"
 ).bindparams(bindparam("now", type_=UTCDateTime()))
 _ACCEPT_ONE: Final = text(
