@@ -101,6 +101,14 @@ def find(session: Session, selector: str, domain: str = "") -> DkimKey:
     return found[0]
 
 
+def get(session: Session, key_id: int) -> DkimKey:
+    """Return a key by its number. Raises NotFoundError."""
+    key = session.get(DkimKey, key_id)
+    if key is None:
+        raise NotFoundError("There is no such key.")
+    return key
+
+
 def generate(
     session: Session,
     vault: Vault,

@@ -19,14 +19,15 @@ from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.services import services
 from newsletter.operators import accounts
-from newsletter.publication import identity
+from newsletter.publication import dkim, identity
 from tests.admin.conftest import IDENTITY, PASSWORD
 from tests.conftest import make_settings
 
 pytestmark = pytest.mark.browser
 PAGES = (
     "", "sources", "categories", "categories/1", "digests", "digests/1", "digests/1/settings", "digests/1/preview",
-    "digests/1/preview?view=text", "runs", "unknown", "relays", "relays/0", "publication", "account", "style",
+    "digests/1/preview?view=text", "runs", "unknown", "relays", "relays/0", "publication", "dkim",
+    "dkim/1", "account", "style",
 )  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def origin(sqlite_template: Path, tmp_path: Path) -> Iterator[str]:
             add_readers(session, services().hasher, 40, 2, utc_now())
             add_articles(session, 6, 2, utc_now())
             accounts.add(session, "ada", PASSWORD, utc_now())
+            dkim.generate(session, services().vault, "gazette.example", utc_now())
         yield origin
         server.shutdown()
         thread.join()
