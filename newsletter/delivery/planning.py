@@ -2,9 +2,9 @@
 
 import datetime
 import secrets
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import ColumnElement, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Confirmation
@@ -145,7 +145,7 @@ def _add_chunks(
 ) -> None:
     numbers = select(literal(first).label("number")).cte("numbers", recursive=True)
     numbers = numbers.union_all(select(numbers.c.number + 1).where(numbers.c.number < last))
-    values = {
+    values: dict[str, ColumnElement[Any]] = {
         "id": literal(mailing_id * CHUNKS) + numbers.c.number,
         "mailing_id": literal(mailing_id),
         "bulk": literal(bulk),
@@ -154,4 +154,4 @@ def _add_chunks(
         "owner": literal(""),
         "fence": literal(0),
     }
-    session.execute(insert(Chunk).from_select(list(values), select(*values.values()), include_defaults=False))
+    session.execute(insert(Chunk).from_select(list(values), select(*list(values.values())), include_defaults=False))
