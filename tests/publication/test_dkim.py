@@ -4,6 +4,8 @@ import base64
 import datetime
 import functools
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -173,6 +175,27 @@ def test_the_database_lets_one_key_of_a_kind_sign(each_room: Session) -> None:
         make(session, "two")
     with pytest.raises(IntegrityError), transaction() as session:
         session.execute(update(DkimKey).where(DkimKey.domain == DOMAIN).values(signing_from=NOW))
+
+
+def test_operators_who_activate_at_once_take_turns(each_room: Session, app_on_each: Flask) -> None:
+    selectors = [f"k{number}" for number in range(4)]
+    with transaction() as session:
+        for selector in selectors:
+            make(session, selector)
+    start = threading.Barrier(len(selectors))
+
+    def press(selector: str) -> None:
+        with app_on_each.app_context():
+            key = dkim.find(db.session(), selector)
+            start.wait()
+            with transaction() as own:
+                dkim.activate(own, key, NOW)
+
+    with ThreadPoolExecutor(len(selectors)) as pool:
+        assert list(pool.map(press, selectors)) == [None] * len(selectors)
+    db.session.expire_all()
+    states = [dkim.state(dkim.find(each_room, selector), NOW) for selector in selectors]
+    assert sorted(states) == [KeyState.RETIRED] * 3 + [KeyState.SIGNING]
 
 
 def test_what_signs_is_the_key_whose_record_is_published(room: Session) -> None:
