@@ -103,6 +103,14 @@ def test_all_meters_agree_with_the_arithmetic(meters: Meters, clock: Clock) -> N
             assert grant.wait == pytest.approx(expected.wait, abs=2e-6)
 
 
+def test_of_the_time_before_a_line_began_nothing_is_kept(meters: Meters, clock: Clock) -> None:
+    limit = Limit.of("a", 10, 1, line="l", since=clock.now + 20 * SECOND)
+    meters.take([limit], 5)
+    meters.line_up("l", 600, limit.interval, clock.now, 2**53)
+    clock.sleep(25)
+    assert meters.take([limit], 1000).granted == 55
+
+
 def test_workers_together_keep_the_limit_and_use_it_up(meters: Meters, clock: Clock) -> None:
     took = together(work(meters, clock, [Limit.of("a", 12, 1), Limit.of("h", 72_000, 3600)], 65, seed=1, workers=2))
     assert most_in(took, 60 * SECOND) <= 720 * 1.02 + 1
