@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from newsletter.mail import message, personal, slips
 from newsletter.mail.fitting import fit
-from newsletter.mail.fragments import Pattern, encode, size, slot
+from newsletter.mail.fragments import Pattern, encode, size, slot, split
 from newsletter.mail.full import Layout
 from newsletter.mail.opening import opening
 from newsletter.mail.readers import MARKED, SLOTS
@@ -37,26 +37,30 @@ class Piece(NamedTuple):
     """Of both, with the longest name and links that may come in."""
 
 
-class _Block:
+class _Block(NamedTuple):
     """A section that was laid out before with nothing left out: references to its pieces."""
 
-    __slots__ = ("articles", "count", "html", "row", "short", "size", "txt")
-
-    def __init__(self, section: Section, short: tuple[bytes, bytes], pieces: Sequence[Piece], row: Piece) -> None:
-        self.articles = len(section.article_ids)
-        self.count = self.articles + section.more
-        self.short, self.row = short, row
-        self.txt = [piece.txt for piece in pieces]
-        self.html = [piece.html for piece in pieces]
-        self.size = sum(piece.size for piece in pieces)
+    txt: Sequence[bytes]
+    html: Sequence[bytes]
+    size: int
+    articles: int
+    more: int
+    name_txt: bytes
+    """In the first line."""
+    name_html: bytes
+    row_txt: bytes
+    """In the contents list."""
+    row_html: bytes
+    row_size: int
 
 
 class _Line(NamedTuple):
-    """The first line for so many articles in so many categories; where which category's name comes in."""
+    """The first line for so many articles in so many categories, for names to come in by `%`."""
 
-    txt: Pattern
-    html: Pattern
-    names: tuple[tuple[int, int], ...]
+    txt: bytes
+    html: bytes
+    names: Sequence[int]
+    """Which category's, in order."""
 
 
 class Press:
@@ -67,7 +71,8 @@ class Press:
         self._paper, self._words, self._shared, self._language = paper, words, shared, language
         self._longest = personal.longest(language)
         self._pieces: dict[Slip, Piece] = {}
-        self._blocks: dict[tuple[str, tuple[int, ...], int, bool], _Block] = {}
+        self._blocks: dict[Section, _Block] = {}
+        self._leads: dict[Section, _Block] = {}
         self._lines: dict[tuple[int, int], _Line] = {}
         self._weights = Weights(lambda slip: self._piece(slip).size)
         self._marked = False
@@ -78,7 +83,8 @@ class Press:
         self._room = room - page.size
         self._marked = False
         self._contents = self._make("contents", rows=slots["rows"])
-        self._shared_places = [(at, name) for at, name in self._body.places if name in _SHARED]
+        self._inside = split(self._contents.txt, "txt:rows"), split(self._contents.html, "html:rows")
+        self._shared_places = [(at, _SHARED[name]) for at, name in self._body.places if name in _SHARED]
         self._places = _personal(self._body)
 
     def body(self, chosen: Sequence[Section]) -> tuple[list[bytes], list[tuple[int, int]]]:
@@ -86,28 +92,48 @@ class Press:
 
         Raises RenderError for articles and categories that are not in this run.
         """
-        blocks = [self._block(section, lead=not at) for at, section in enumerate(chosen)]
-        txt, html, taken, articles = list[bytes](), list[bytes](), 0, 0
-        for block in blocks:
-            txt += block.txt
-            html += block.html
-            taken += block.size
-            articles += block.articles
-        rows = list[Piece]()
-        if articles >= slips.CONTENTS_FROM:
-            rows = [block.row for block in blocks[: slips.CONTENTS_ROWS]]
-            if len(blocks) == 1:
-                rows = [self._piece(slips.row(chosen[0], alone=True))]
-            taken += self._contents.size + sum([row.size for row in rows])
-        if taken > self._room:
+        lead, known = chosen[0], self._blocks
+        blocks = [self._leads.get(lead) or self._new_block(self._leads, lead)]
+        blocks += [known.get(section) or self._new_block(known, section) for section in chosen[1:]]
+        txt: list[bytes] = []
+        html: list[bytes] = []
+        names_txt: list[bytes] = []
+        names_html: list[bytes] = []
+        rows_txt: list[bytes] = []
+        rows_html: list[bytes] = []
+        taken = shown = left = listed = 0
+        for of_txt, of_html, size_of, articles, more, name_txt, name_html, row_txt, row_html, row_size in blocks:
+            txt += of_txt
+            html += of_html
+            taken += size_of
+            shown += articles
+            left += more
+            names_txt.append(name_txt)
+            names_html.append(name_html)
+            rows_txt.append(row_txt)
+            rows_html.append(row_html)
+            listed += row_size
+        if shown < slips.CONTENTS_FROM:
+            rows_txt, rows_html, listed = [], [], 0
+        elif len(blocks) == 1:
+            alone = self._piece(slips.row(lead, alone=True))
+            rows_txt, rows_html, listed = [alone.txt], [alone.html], alone.size
+        else:
+            del rows_txt[slips.CONTENTS_ROWS :], rows_html[slips.CONTENTS_ROWS :]
+        if taken + listed + self._contents.size > self._room:
             layout = self.layout(chosen)
             rows = [self._piece(slip) for slip in layout.rows()]
+            rows_txt, rows_html = [row.txt for row in rows], [row.html for row in rows]
             pieces = [self._piece(slip) for slip in layout.body()]
             txt, html = [piece.txt for piece in pieces], [piece.html for piece in pieces]
+        line_txt, line_html, order = self._line(shown + left, len(blocks))
+        inside_txt, inside_html = self._inside if rows_txt else ([b""], [b""])
         return self._filled(
             (
-                *self._line(blocks),
-                *self._inside(rows),
+                line_txt % tuple([names_txt[at] for at in order]),
+                line_html % tuple([names_html[at] for at in order]),
+                b"".join(rows_txt).join(inside_txt),
+                b"".join(rows_html).join(inside_html),
                 b"".join(txt),
                 b"".join(html),
             )
@@ -126,39 +152,36 @@ class Press:
             return body.parts, _personal(body)
         parts = body.parts.copy()
         for at, name in self._shared_places:
-            parts[at] = values[_SHARED[name]]
+            parts[at] = values[name]
         return parts, self._places
 
-    def _line(self, blocks: Sequence[_Block]) -> tuple[bytes, bytes]:
-        key = (sum([block.count for block in blocks]), len(blocks))
-        line = self._lines.get(key) or _remembered(self._lines, key, self._new_line(*key))
-        txt, html = line.txt.parts.copy(), line.html.parts.copy()
-        for at, name in line.names:
-            txt[at], html[at] = blocks[name].short
-        return b"".join(txt), b"".join(html)
+    def _line(self, count: int, categories: int) -> _Line:
+        key = (count, categories)
+        return self._lines.get(key) or _remembered(self._lines, key, self._new_line(count, categories))
 
     def _new_line(self, count: int, categories: int) -> _Line:
         words = opening([slot(str(name)) for name in range(categories)], count, self._language)
-        txt, html = Pattern(encode(words)), Pattern(encode(str(escape(words))))
-        return _Line(txt, html, tuple((at, int(name.removeprefix(":"))) for at, name in txt.places))
+        txt, html = (Pattern(encode(form).replace(b"%", b"%%")) for form in (words, str(escape(words))))
+        names = [name for _, name in txt.places]
+        hole = dict.fromkeys(names, (b"%b",))
+        return _Line(txt.filled(hole), html.filled(hole), [int(name.removeprefix(":")) for name in names])
 
-    def _inside(self, rows: Sequence[Piece]) -> tuple[bytes, bytes]:
-        if not rows:
-            return b"", b""
-        contents = self._contents
-        return (
-            Pattern(contents.txt).filled({"txt:rows": [row.txt for row in rows]}),
-            Pattern(contents.html).filled({"html:rows": [row.html for row in rows]}),
+    def _new_block(self, known: dict[Section, _Block], section: Section) -> _Block:
+        pieces = [self._piece(slip) for slip in slips.pieces(slips.whole(section, lead=known is self._leads))]
+        short, row = self._words.short(section.category), self._piece(slips.row(section))
+        block = _Block(
+            txt=[piece.txt for piece in pieces],
+            html=[piece.html for piece in pieces],
+            size=sum(piece.size for piece in pieces),
+            articles=len(section.article_ids),
+            more=section.more,
+            name_txt=encode(short),
+            name_html=encode(str(escape(short))),
+            row_txt=row.txt,
+            row_html=row.html,
+            row_size=row.size,
         )
-
-    def _block(self, section: Section, *, lead: bool) -> _Block:
-        key = (section.category, tuple(section.article_ids), section.more, lead)
-        return self._blocks.get(key) or _remembered(self._blocks, key, self._new_block(section, lead))
-
-    def _new_block(self, section: Section, lead: bool) -> _Block:
-        short = self._words.short(section.category)
-        pieces = [self._piece(slip) for slip in slips.pieces(slips.whole(section, lead=lead))]
-        return _Block(section, (encode(short), encode(str(escape(short)))), pieces, self._piece(slips.row(section)))
+        return _remembered(known, section, block)
 
     def _piece(self, slip: Slip) -> Piece:
         if piece := self._pieces.get(slip):

@@ -65,6 +65,7 @@ class DigestComposer:
         given = self._paper, self._words, self._shared, frame.language
         self._full = FullPress(*given)
         self._press = None if self.renders_in_full else Press(*given, ROOM)
+        self._inert = None if frame.marking is Marking.NONE else PersonalLinks.inert(facts.site_url)
         self._letterheads: dict[int, Letterhead] = {}
         self._is_proven = self._paper.is_ours
         self._fields = (
@@ -94,11 +95,8 @@ class DigestComposer:
         return self.sheet(reader.sections).message(post, reader.links, reader.name, signer)
 
     def render(self, reader: ReaderPart) -> Rendered:
-        """Return what `compose` encodes, for a preview. Raises RenderError for templates that cannot be trusted."""
-        sheet = self.sheet(reader.sections)
-        if self._press is not None:
-            self._prove(self._press, [section for section in reader.sections if section.article_ids])
-        return sheet.rendered(reader.links, reader.name)
+        """Return what `compose` encodes, for a preview. Raises RenderError as `compose` does."""
+        return self.sheet(reader.sections).rendered(reader.links, reader.name)
 
     def _assembled(self, press: Press, chosen: Sequence[Section]) -> AssembledSheet:
         lead = chosen[0].article_ids[0]
@@ -106,10 +104,6 @@ class DigestComposer:
         if letterhead is None:
             letterhead = self._letterheads[lead] = Letterhead(self._fields, self._subject(lead, readers.MARKED))
         return AssembledSheet(self._frame.language, letterhead, *press.body(chosen), self._inert)
-
-    @property
-    def _inert(self) -> PersonalLinks | None:
-        return None if self._frame.marking is Marking.NONE else PersonalLinks.inert(self._facts.site_url)
 
     def _subject(self, lead: int, reader: Reader) -> SubjectLine:
         words = self._paper.plain(
@@ -149,4 +143,5 @@ def _difference(one: str, other: str) -> str:
         return ""
     at = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     start = max(0, at - 20)
-    return f"“{one[start : at + 30]}” instead of “{other[start : at + 30]}”"
+    theirs, ours = (" ".join(words[start : at + 30].split()) for words in (one, other))
+    return f"“{theirs}” instead of “{ours}”"

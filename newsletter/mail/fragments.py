@@ -70,6 +70,11 @@ class Pattern:
         return b"".join(parts)
 
 
+def split(wire: bytes, name: str) -> list[bytes]:
+    """Return `wire` in the pieces between which the slot `name` stands; other slots stay."""
+    return wire.split(_MARK + name.encode() + _MARK)
+
+
 def size(wire: bytes, longest: Mapping[str, int]) -> int:
     """Return the most bytes that `wire` takes once its slots are filled; `longest` tells what may come into each."""
     if _MARK not in wire:

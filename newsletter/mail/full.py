@@ -43,7 +43,9 @@ class Layout(NamedTuple):
             return []
         alone = len(self.sections) == 1
         return [
-            slips.row(Section(fitted.category, [article for article, _ in fitted.articles], fitted.more), alone=alone)
+            slips.row(
+                Section(fitted.category, tuple(article for article, _ in fitted.articles), fitted.more), alone=alone
+            )
             for fitted in self.sections[: slips.CONTENTS_ROWS]
         ]
 

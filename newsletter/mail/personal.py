@@ -127,7 +127,8 @@ def _linked(url: str) -> tuple[bytes, bytes]:
     if not raw or len(raw) > _COLUMNS or raw.translate(None, _TOKEN):
         return _both(_link(url))
     text, html = _beginning(start)
-    return b"%b%b=\r\n" % (text, raw), b"%b%b=\r\n" % (html, raw)
+    wire = text + raw + b"=\r\n"
+    return wire, wire if html is text else html + raw + b"=\r\n"
 
 
 @functools.lru_cache(maxsize=64)

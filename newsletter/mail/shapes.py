@@ -105,7 +105,7 @@ class DigestFrame:
     marking: Marking = Marking.NONE
 
 
-# One of each is made for every mail, and a named tuple is made three times as quickly as a frozen dataclass.
+# Named tuples, since they are made or looked up for every mail: three times as quick as a frozen dataclass.
 
 
 class PersonalLinks(NamedTuple):
@@ -124,13 +124,12 @@ class PersonalLinks(NamedTuple):
         return cls(url, url, url)
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """What one reader gets of one category, in order. `more` counts the new articles that are left to the site."""
 
     category: str
     """The slug."""
-    article_ids: Sequence[int]
+    article_ids: tuple[int, ...]
     more: int = 0
 
 

@@ -67,7 +67,7 @@ class Sheet(Protocol):
         """Return the words of one reader's mail, for a preview."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: with as many sets as readers, each mail makes one
 class AssembledSheet:
     """The sheet of templates that say no more of a reader than they may (see readers.py)."""
 

@@ -3,23 +3,16 @@
 import email
 import email.policy
 import quopri
-import random
 import re
-from collections.abc import Sequence
 from html import unescape
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from markupsafe import Markup
 
 from newsletter.foundation import languages
 from newsletter.foundation.errors import RenderError
-from newsletter.mail.cards import card as shown
 from newsletter.mail.digest import DigestComposer
 from newsletter.mail.shapes import CategoryFacts, Marking, Message, ReaderPart, Section
-from newsletter.mail.stationery import stationery
 from tests.mail import samples
 
 
@@ -44,60 +37,6 @@ def parts(message: Message) -> tuple[str, str]:
 
 def flat(text: str) -> str:
     return " ".join(text.split())
-
-
-def naive(composer: DigestComposer, cards: Sequence[int], reader: ReaderPart) -> tuple[str, str]:
-    """Render a reader's mail in full, all at once, as templates are usually rendered."""
-    frame = samples.frame()
-    paper = stationery(samples.FACTS, frame.language)
-    articles = {number: shown(samples.card(number), frame.language, frame.zone, frame.utm) for number in cards}
-    categories = {category.slug: category for category in samples.categories()}
-    total = sum(len(section.article_ids) for section in reader.sections)
-    rendered = []
-    for kind in ("txt", "html"):
-        body, rows = "", ""
-        for at, section in enumerate(reader.sections):
-            category = categories[section.category]
-            body += paper.plain(f"digest/heading.{kind}", name=category.name)
-            for number, article in enumerate(section.article_ids):
-                form = "full" if at or number else "lead"
-                body += paper.plain(f"digest/card.{kind}", card=articles[article], form=form)
-            if section.more:
-                url = category.url or samples.FACTS.site_url
-                body += paper.plain(f"digest/more.{kind}", name=category.name, count=section.more, url=url)
-            headlines = 2 if len(reader.sections) > 1 else 5
-            titles = [articles[article].title for article in section.article_ids[:headlines]]
-            others = len(section.article_ids[headlines:]) + section.more
-            rows += paper.plain(f"digest/row.{kind}", name=category.name, titles=titles, others=others)
-        own = {
-            "name": reader.name,
-            "for_name": f" · for {reader.name}" if reader.name else "",
-            "leave": reader.links.leave,
-            "preferences": reader.links.preferences,
-        }
-        names = [categories[section.category].name for section in reader.sections]
-        count = total + sum(section.more for section in reader.sections)
-        values = {
-            "opening": f"{count} new in {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}",
-            "contents": Markup(paper.plain(f"digest/contents.{kind}", rows=Markup(rows))) if total > 6 else "",
-            "articles": Markup(body),
-        }
-        words = {"date": "Monday, 23 November 2026", "cadence": frame.cadence_name, "marking": "none"}
-        page = paper.plain(f"digest/body.{kind}", reader=own, **values, **words)
-        rendered.append(paper._inliner.inline(page) + "\n" if kind == "html" else page)
-    return rendered[0], rendered[1]
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.randoms(use_true_random=False), st.sampled_from(("", "Anna", "Åsa = О'Нил 🚢", "ليلى")))
-def test_an_assembled_mail_equals_one_rendered_in_full(chance: random.Random, name: str) -> None:
-    composer = samples.composer()
-    sections = [section for section in samples.random_sections(chance, 12) if section.article_ids]
-    reader = ReaderPart(sections, samples.links(token=samples.token(chance)), name)
-    text, html = parts(composer.compose(reader, samples.envelope()))
-    expected_text, expected_html = naive(composer, range(12), reader)
-    assert text == expected_text
-    assert html.replace("&#39;", "'") == expected_html  # the inliner writes the one as the other
 
 
 def test_a_preview_shows_what_is_sent() -> None:

@@ -1,4 +1,4 @@
-"""Messages of hundreds of readers, most of them hostile, before an independent judge of the mail standards."""
+"""Messages of a thousand readers, most of them hostile, before an independent judge of the mail standards."""
 
 import os
 import random
@@ -53,8 +53,8 @@ def digests(language: str, count: int, seed: int, public_url: str, **links: bool
 
 
 def test_hostile_digests_under_a_public_https_address_have_no_violation(tmp_path: Path) -> None:
-    messages = [m for seed in range(15) for m in digests("en", 20, seed, "https://news.example.org", mailto=True)]
-    assert judge(tmp_path, messages).splitlines()[-1] == "300 messages, 0 violations {}"
+    messages = [m for seed in range(40) for m in digests("en", 25, seed, "https://news.example.org", mailto=True)]
+    assert judge(tmp_path, messages).splitlines()[-1] == "1000 messages, 0 violations {}"
 
 
 @pytest.mark.parametrize("public_url", ["http://127.0.0.1:8000", "http://localhost:8000"])
