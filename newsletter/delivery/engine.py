@@ -45,7 +45,9 @@ class Throttle(Protocol):
     def give_back(self, relay_id: int, mailing_id: int, per_hour: int | None, unused: int) -> None:
         """Give back what was granted and not used."""
 
-    def sort_out(self, domains: Mapping[int, str], now: datetime.datetime) -> dict[int, datetime.datetime]:
+    def sort_out(
+        self, domains: Mapping[int, str], now: datetime.datetime, *, bulk: bool
+    ) -> dict[int, datetime.datetime]:
         """Return the deliveries that must wait for their mail hosts, and until when."""
 
     def connections(self, relay_id: int, wanted: int) -> int:
@@ -67,6 +69,9 @@ class Breaker(Protocol):
 
     def observe(self, mailing_id: int, outcomes: Iterable[Outcome]) -> str:
         """Return why the mailing should pause now, or an empty text."""
+
+    def forget(self, mailing_id: int) -> None:
+        """Forget a mailing's answers: it has been paused."""
 
     def observe_relay(self, relay_id: int, outcomes: Iterable[Outcome]) -> str:
         """Return why the relay should be held, or an empty text."""
@@ -99,11 +104,14 @@ class Desk:
         per_hour, own = lease.per_hour, told.get(lease, {})
         group = Group()
         try:
-            group = self.ledger.begin(lease, grant.granted, own, relay.id, self._sort_out)
+            sort_out = partial(self._sort_out, bulk=lease.bulk)
+            group = self.ledger.begin(lease, grant.granted, own, relay.id, sort_out)
         finally:
             if unused := grant.granted - len(group.messages):
                 self.throttle.give_back(relay.id, lease.mailing_id, per_hour, unused)
         self._look_at(relay, {lease: own})
+        if lease.exhausted and not group.messages:  # it may have been paused; after that it is judged by new answers
+            self.breaker.forget(lease.mailing_id)
         return group
 
     def settle(self, relay: Endpoint, told: Told) -> None:
@@ -116,8 +124,8 @@ class Desk:
         """Learn from answers how fast the relay and the mail hosts want it."""
         self.throttle.observe(relay.id, seen, utc_now())
 
-    def _sort_out(self, domains: Mapping[int, str]) -> Mapping[int, datetime.datetime]:
-        return self.throttle.sort_out(domains, utc_now())
+    def _sort_out(self, domains: Mapping[int, str], *, bulk: bool) -> Mapping[int, datetime.datetime]:
+        return self.throttle.sort_out(domains, utc_now(), bulk=bulk)
 
     def release(self, lease: Lease) -> None:
         """Give a chunk back."""
@@ -166,15 +174,21 @@ class Slice:
     sent: int = 0
     more: bool = False
     """Work was left when the time was over."""
+    wait: float | None = None
+    """Seconds until a limit lets more go; nobody holds what waits for it."""
 
 
 class Engine:
     """Sends what the ledger leases, through the relays that take it."""
 
     def __init__(
-        self, desk: Desk, journal: Callable[[int], Journal], new_session: Callable[[], Session] = Session
+        self,
+        desk: Desk,
+        journal: Callable[[int], Journal],
+        ending: Callable[[], bool] = bool,
+        new_session: Callable[[], Session] = Session,
     ) -> None:
-        """`journal` makes the journal for a relay's id."""
+        """`journal` makes the journal for a relay's id; `ending` tells whether the process is to end."""
         self._desk, self._journal, self._new_session = desk, journal, new_session
         self._pumps: dict[int, Pump] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -182,13 +196,7 @@ class Engine:
         self._claiming = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop = loops.new_event_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self.stopping = False
-
-    def stop(self) -> None:
-        """Finish the messages on the wire and hand nothing more over. May be called from another thread."""
-        self.stopping = True
-        for pump in list(self._pumps.values()):
-            pump.stopping = True
+        self._ending = ending
 
     def run(self, *, bulk: bool, seconds: float) -> Slice:
         """Work for about `seconds`; returns early when there is nothing left to do or the relays refuse us."""
@@ -218,7 +226,11 @@ class Engine:
         ran = list(self._pumps.values())
         for pump in ran:
             await self._in_thread(partial(self._desk.watch.note, pump.relay.id, pump.problem, accepted=pump.accepted))
-        return Slice(sent=sum(pump.accepted for pump in ran), more=monotonic() >= self._ends)
+        return Slice(
+            sent=sum(pump.accepted for pump in ran),
+            more=monotonic() >= self._ends and not self._ending(),
+            wait=min((pump.waits for pump in ran if pump.waits is not None), default=None),
+        )
 
     def _start(self, pump: Pump) -> None:
         if not pump.running:
@@ -231,7 +243,7 @@ class Engine:
             while True:
                 if asking is not None and asking.inbox:
                     return asking.inbox.popleft()
-                if monotonic() >= self._ends or self.stopping:
+                if monotonic() >= self._ends or self._ending():
                     return None
                 claimed = await self._in_thread(lambda: self._desk.claim(bulk=self._bulk))
                 if claimed is None:
@@ -257,7 +269,7 @@ class Engine:
             if pump is not None:
                 pump.part()
             journal = pump.journal if pump else self._journal(relay.id)
-            pump = Pump(relay, self._desk, journal, self._in_thread, self._lease_for, self._new_session)
+            pump = Pump(relay, self._desk, journal, self._in_thread, self._lease_for, self._ending, self._new_session)
             self._pumps[relay.id] = pump
             for each in self._pumps.values():
                 each.in_doubt = IN_DOUBT // len(self._pumps)

@@ -96,6 +96,7 @@ class Pump:
         journal: Journal,
         in_thread: InThread[Any],
         next_lease: Callable[["Pump"], Awaitable[Lease | None]],
+        ending: Callable[[], bool],
         new_session: Callable[[], Session],
     ) -> None:
         self.relay = relay
@@ -104,12 +105,13 @@ class Pump:
         self.accepted = 0
         self.inbox: deque[Lease] = deque()
         """Leases that another pump claimed for this one."""
+        self.waits: float | None = None
+        """Seconds until a limit lets more go."""
         self.in_doubt = IN_DOUBT
-        self.stopping = False
         self.running = False
         self.journal = journal
         self._counter, self._in_thread = counter, in_thread
-        self._next_lease, self._new_session = next_lease, new_session
+        self._next_lease, self._ending, self._new_session = next_lease, ending, new_session
         self._sessions: list[Session] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._open_after = 0.0
@@ -148,7 +150,7 @@ class Pump:
         """Send until the monotonic clock says `ends`, there is no more work, or the relay refuses us."""
         self._measured = (monotonic(), self._finished)
         try:
-            while not (self.stopping or self.problem or self.no_more) and monotonic() < ends:
+            while not (self._ending() or self.problem or self.no_more) and monotonic() < ends:
                 try:
                     await self._work()
                 except (SQLAlchemyError, NotBegunError) as error:
@@ -162,7 +164,8 @@ class Pump:
 
     def begin_slice(self) -> None:
         """Forget what ended the slice before."""
-        self.problem, self.accepted, self._halted, self.no_more = None, 0, False, False
+        self.problem, self.accepted, self.waits = None, 0, None
+        self._halted, self.no_more = False, False
 
     def kick(self) -> None:
         """Have a look: something has changed."""
@@ -239,7 +242,7 @@ class Pump:
         if isinstance(group, Group):
             self._take_in(lease, group)
         elif group > _LONG_WAIT:
-            lease.exhausted = True
+            lease.exhausted, self.waits = True, min(group, self.waits or group)
             await self._in_thread(lambda: self._counter.put_off(lease, group))
         else:
             await asyncio.sleep(min(group, _AHEAD))
@@ -301,14 +304,14 @@ class Pump:
             draft = self._queue.popleft()
             self._told.setdefault(draft.lease, {})[draft.id] = _UNSENT
 
-    async def _drain(self) -> None:
+    async def _drain(self, *, last: bool = False) -> None:
         """Finish what is on the wire, tell the ledger everything, give the chunks back."""
         self._halted = True
         self._flush()
-        until = monotonic() + (_LAST_PATIENCE if self.stopping else _PATIENCE)
-        while self._wire and monotonic() < until:
+        begun = monotonic()
+        while self._wire and monotonic() - begun < (_LAST_PATIENCE if last or self._ending() else _PATIENCE):
             await self._wait()
-        if self.stopping:
+        if last or self._ending():
             await self._hang_up()
         try:
             while self._told or self._telling:
@@ -332,10 +335,9 @@ class Pump:
 
     async def close(self) -> None:
         """Finish, say goodbye to the relay, and leave no journal if the ledger has been told everything."""
-        self.stopping = True
         for task in self._opening:
             task.cancel()
-        await self._drain()
+        await self._drain(last=True)
         self.part()
         await asyncio.sleep(0.02)
         if not self.unfinished:
@@ -409,7 +411,7 @@ class Pump:
         verdict = outcome.verdict
         if verdict is not Verdict.ACCEPTED:
             self._seen.append((draft.domain, outcome))
-        if verdict is Verdict.UNSENT and draft.tries < _TRIES:
+        if verdict is Verdict.UNSENT and draft.tries < _TRIES and not self._halted:
             draft.tries += 1
             self._queue.append(draft)
             self.kick()
@@ -423,7 +425,8 @@ class Pump:
             if len(self._queue) + len(self._wire) <= self._kick_at:
                 self._news.set()
             return
-        self._barren = self._barren + 1 if verdict is Verdict.UNSENT else 0
+        if not self._halted:
+            self._barren = self._barren + 1 if verdict is Verdict.UNSENT else 0
         if verdict is Verdict.OURS or self._barren >= _TRIES:
             self.problem = outcome
         self.kick()

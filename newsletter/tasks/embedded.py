@@ -72,7 +72,6 @@ def run(app: Flask) -> None:
         engines.engine(app)  # takes the lock, and recovers what a killed worker left, before anything is rung
     ringing.Bells.in_worker = True
     stopped = threading.Event()
-    signals.worker_shutting_down.connect(lambda **_: engines.stop(), weak=False)
     bells = Bellringer(queue.send_task, stopped)
     threads = [bells, threading.Thread(target=fetching, args=(app, stopped), name="fetching", daemon=True)]
 

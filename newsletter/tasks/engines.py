@@ -1,6 +1,7 @@
 """The sending engine of this process: made when first asked for, kept, closed when the process ends politely."""
 
 import fcntl
+import multiprocessing
 import os
 import threading
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from newsletter.foundation.services import services
 from newsletter.foundation.settings import Settings
 
 _LOCK: Final = threading.Lock()
+_ENDING: Final = multiprocessing.get_context("fork").Event()
+"""Set when this worker is told to end. Its children share it: Celery tells them nothing until their task is done."""
 
 
 @dataclass
@@ -68,7 +71,7 @@ def _make(app: Flask) -> _Kept:
     lock = _only_one(settings) if settings.database.startswith("sqlite") else None
     recovery.recover(journals(settings), utc_now())
     owner = workers.new_name()
-    made = Engine(desk(app, owner), partial(Journal, journals(settings), owner))
+    made = Engine(desk(app, owner), partial(Journal, journals(settings), owner), _ENDING.is_set)
     return _Kept(os.getpid(), owner, made, lock)
 
 
@@ -103,13 +106,6 @@ def _only_one(settings: Settings) -> int:
     return fd
 
 
-def stop() -> None:
-    """Let the engine finish the messages on the wire and hand nothing more over."""
-    for kept in _kept:
-        if kept.pid == os.getpid():
-            kept.engine.stop()
-
-
 def close() -> None:
     """Close the engine, if this process has one."""
     with _LOCK:
@@ -119,6 +115,12 @@ def close() -> None:
                 if kept.lock is not None:
                     os.close(kept.lock)
         _kept.clear()
+
+
+@signals.worker_shutting_down.connect
+def _ending(**_: object) -> None:
+    """Let the engines finish the messages on the wire and hand nothing more over."""
+    _ENDING.set()
 
 
 @signals.worker_process_init.connect

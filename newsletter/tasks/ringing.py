@@ -46,11 +46,14 @@ class Bells:
     in_worker = False
 
 
-def ring(task: str) -> None:
-    """Say that there may be work for `task`. In the embedded way the worker finds what others leave each second."""
-    if services().settings.embedded and not Bells.in_worker:
+def ring(task: str, *, after: float = 0.0) -> None:
+    """Say that there may be work for `task`, or will be in `after` seconds.
+
+    In the embedded way the worker finds what others leave, and what has waited, each second.
+    """
+    if services().settings.embedded and (after or not Bells.in_worker):
         return
     try:
-        queue.send_task(task, queue=_QUEUES[task].value, retry=False)
+        queue.send_task(task, queue=_QUEUES[task].value, retry=False, countdown=after or None)
     except (OperationalError, OSError) as error:
         log.warning("bell not rung", extra={"task": task, "reason": str(error)})

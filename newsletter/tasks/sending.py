@@ -13,6 +13,8 @@ from newsletter.foundation.services import services
 from newsletter.tasks import engines, ringing
 
 _SLICE: Final = 8.0
+_SOON: Final = 60.0
+"""Seconds; a broker must not keep a bell for long (it would ring it twice)."""
 _EMBEDDED_SLICE: Final = 2.0
 """Seconds of bulk at a time where one process does all the work, so that confirmations come between."""
 
@@ -38,5 +40,8 @@ def _send(*, bulk: bool) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  (Flask's documented way)
     seconds = _EMBEDDED_SLICE if services().settings.embedded else _SLICE
     done = engines.engine(app).run(bulk=bulk, seconds=seconds)
+    bell = ringing.SEND if bulk else ringing.CONFIRM
     if done.more:
-        ringing.ring(ringing.SEND if bulk else ringing.CONFIRM)
+        ringing.ring(bell)
+    elif done.wait is not None and done.wait < _SOON:
+        ringing.ring(bell, after=done.wait)  # whoever waits longer is found by the sweep

@@ -5,7 +5,7 @@ its WHERE shows.
 """
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -157,7 +157,9 @@ class Free:
     def give_back(self, relay_id: int, mailing_id: int, per_hour: int | None, unused: int) -> None:
         pass
 
-    def sort_out(self, domains: Mapping[int, str], now: datetime.datetime) -> dict[int, datetime.datetime]:
+    def sort_out(
+        self, domains: Mapping[int, str], now: datetime.datetime, *, bulk: bool
+    ) -> dict[int, datetime.datetime]:
         return {}
 
     def connections(self, relay_id: int, wanted: int) -> int:
@@ -174,6 +176,8 @@ def engine(
     owner: str = "host:1:a",
     connections: int = 3,
     throttle: Throttle | None = None,
+    ending: Callable[[], bool] = bool,
+    ledger: type[Ledger] = Ledger,
 ) -> Engine:
     """An engine that sends to the sink at `port`."""
     relay = Endpoint("127.0.0.1", port, Tls.OPPORTUNISTIC, connections=connections)
@@ -190,8 +194,8 @@ def engine(
         with app.app_context(), transaction() as session:
             watching.hold(session, relay_id, utc_now(), because=because)
 
-    desk = Desk(Ledger(app, owner), usable, throttle or Free(), watch, Breaker(), broken, hold)
-    return Engine(desk, partial(Journal, folder, owner))
+    desk = Desk(ledger(app, owner), usable, throttle or Free(), watch, Breaker(), broken, hold)
+    return Engine(desk, partial(Journal, folder, owner), ending)
 
 
 def states(session: Session) -> dict[str, int]:
