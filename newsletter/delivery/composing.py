@@ -7,6 +7,7 @@ may still receive (the last look before the dot), and returns for each how to co
 import datetime
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import bindparam, exists, or_, select
@@ -182,7 +183,7 @@ def facts(session: Session) -> PublicationFacts:
         list_domain=found.list_domain,
         sender_id=found.sender_id,
         signup_url=services().links.page("subscribe"),
-        templates=services().settings.templates,
+        templates=Path(own) if (own := services().settings.templates) else None,
         accent_light=found.accent_light,
         accent_dark=found.accent_dark,
     )

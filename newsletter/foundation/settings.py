@@ -51,8 +51,8 @@ class Settings(BaseSettings):
     """Right side of the return path; empty: the domain of the sender."""
     inbound_address: str = ""
     """Where mail to us is processed; empty: none, and no mailto in List-Unsubscribe."""
-    templates: Path | None = None
-    """A folder of the operator's own mail templates, laid over ours; empty: none."""
+    templates: str = ""
+    """A folder of the operator's own templates, laid over ours; empty: none."""
     trusted_proxies: int = Field(default=0, ge=0, le=5)
     consent_records_client: bool = False
     """Keep the truncated IP address and the browser's name with each consent."""
@@ -67,12 +67,12 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("templates", mode="before")
+    @field_validator("templates")
     @classmethod
-    def _a_folder(cls, value: Any) -> Any:
+    def _a_folder(cls, value: str) -> str:
         if value and not (Path(value) / "email").is_dir():
             raise ValueError("must be a folder that holds a folder called email")
-        return value or None
+        return value
 
     @field_validator("public_url")
     @classmethod

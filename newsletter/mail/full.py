@@ -138,7 +138,7 @@ class FullSheet:
         """Return the words of one reader's mail."""
         reader = self.press.reader(name, self.inert or links, self.chosen)
         line = self.subject(self.chosen[0].article_ids[0], reader).of(None)
-        return Rendered(line, *self.press.fitted(self.chosen, reader, self.room))
+        return Rendered(line, *self.press.fitted(self.chosen, reader, self.room), in_full=True)
 
 
 def _size(parts: tuple[str, str]) -> int:

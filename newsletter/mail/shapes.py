@@ -160,6 +160,8 @@ class Rendered:
     subject: str
     text: str
     html: str
+    in_full: bool = False
+    """Whether it was rendered for this reader alone, because a template asked for it."""
 
 
 class Message(NamedTuple):

@@ -98,3 +98,10 @@ def test_without_redis_one_worker_does_all_the_work(tmp_path: Path) -> None:
     assert make_settings(tmp_path).embedded
     assert not make_settings(tmp_path, redis_url="redis://127.0.0.1").embedded
     assert make_settings(tmp_path).database == f"sqlite:///{tmp_path}/newsletter.db"
+
+
+def test_templates_are_a_folder_with_a_folder_for_mail(tmp_path: Path) -> None:
+    (tmp_path / "own" / "email").mkdir(parents=True)
+    assert make_settings(tmp_path, templates=str(tmp_path / "own")).templates == str(tmp_path / "own")
+    with pytest.raises(SettingsError, match=r"NEWSLETTER_TEMPLATES must be a folder"):
+        make_settings(tmp_path, templates=str(tmp_path / "nowhere"))

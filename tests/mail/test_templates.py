@@ -160,6 +160,7 @@ def test_a_template_that_declares_it_is_rendered_for_each_reader(
 ) -> None:
     one = composer(tmp_path, body_txt="{# reader: full #}\n" + source + "|\n" + ours("body.txt"))
     assert one.renders_in_full
+    assert rendered(one, name).in_full
     assert rendered(one, name).text.startswith(text + "|\n")
 
 
