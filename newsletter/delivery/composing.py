@@ -18,7 +18,7 @@ from newsletter.audience.models import Confirmation, ConfirmationKind, Subscribe
 from newsletter.delivery.models import Delivery, DeliveryState, Mailing, MailingKind, Reason
 from newsletter.delivery.routing import CONFIRMATIONS
 from newsletter.delivery.signing import signer_for
-from newsletter.foundation.errors import NewsletterError, RenderError
+from newsletter.foundation.errors import InvalidError, NewsletterError, RenderError
 from newsletter.foundation.links import Link
 from newsletter.foundation.services import Services, services
 from newsletter.foundation.tokens import Purpose
@@ -71,7 +71,7 @@ def composer(session: Session, mailing: Mailing) -> Composer:
         if mailing.kind is MailingKind.RUN:
             return RunComposer(session, mailing, services())
         return ConfirmationComposer(session, mailing, services())
-    except RenderError as error:
+    except (RenderError, InvalidError) as error:  # something is missing, or a signing key cannot be opened
         raise CannotComposeError(mailing.id, str(error)) from error
 
 
@@ -98,10 +98,12 @@ class Stamps:
         self._bounce_domain = tools.settings.bounce_domain or domain
         self._links = tools.links
 
-    def envelope(self, delivery_id: int, to: str, date: datetime.datetime) -> Envelope:
-        """Return the envelope of a delivery that was first offered at `date`."""
+    def envelope(
+        self, delivery_id: int, to: str, offered_at: datetime.datetime | None, now: datetime.datetime
+    ) -> Envelope:
+        """Return the envelope of a delivery that was first offered at `offered_at`, or is now."""
         return_path = self._links.return_path(delivery_id, self._bounce_domain)
-        return Envelope(to, f"<{delivery_id}{self._tail}", return_path, date)
+        return Envelope(to, f"<{delivery_id}{self._tail}", return_path, offered_at or now, now)
 
 
 _WAITING = (
@@ -138,6 +140,7 @@ class ConfirmationComposer:
         self, session: Session, chunk_id: int, after_id: int, limit: int, now: datetime.datetime
     ) -> list[Prepared]:
         """Look whether each confirmation still waits for its reader."""
+        self._signer = signer_for(session, self._tools.vault, self.sender)
         rows = session.execute(_WAITING, {"chunk_id": chunk_id, "after_id": after_id, "limit": limit})
         prepared = []
         for delivery_id, offered_at, waiting, address, language, is_suppressed in rows:
@@ -149,15 +152,21 @@ class ConfirmationComposer:
             elif waiting.kind is ConfirmationKind.CONFIRM and (waiting.confirmed_at or waiting.expires_at <= now):
                 make = Reason.EXPIRED
             else:
-                make = self._compose(delivery_id, waiting, address, language, offered_at or now)
+                make = self._compose(delivery_id, waiting, address, language, offered_at, now)
             prepared.append(Prepared(delivery_id, make, (address or "").rpartition("@")[2]))
         return prepared
 
     def _compose(
-        self, delivery_id: int, waiting: Confirmation, address: str, language: str, date: datetime.datetime
+        self,
+        delivery_id: int,
+        waiting: Confirmation,
+        address: str,
+        language: str,
+        offered_at: datetime.datetime | None,
+        now: datetime.datetime,
     ) -> Compose:
         links, tokens = self._tools.links, self._tools.tokens
-        post = self._stamps.envelope(delivery_id, address, date)
+        post = self._stamps.envelope(delivery_id, address, offered_at, now)
         if waiting.kind is ConfirmationKind.ALREADY:
             preferences = links.make(Link.PREFERENCES, waiting.subscriber_id, 0, delivery_id)
             render = partial(mails.already_subscribed, self._facts, language, preferences)

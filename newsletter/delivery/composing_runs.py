@@ -136,7 +136,7 @@ class RunComposer:
         for delivery_id, subscriber_id, after, offered_at, copy, who, name, language, zone, may, waits, taken in rows:
             make: Compose | Reason
             if copy is not None:
-                make = self._copy(delivery_id, copy, offered_at or now)
+                make = self._copy(delivery_id, copy, offered_at, now)
             elif who is None or may is None:
                 make = Reason.LEFT
             elif not may:
@@ -146,7 +146,7 @@ class RunComposer:
                 if offered_at is None:
                     paused.append((subscriber_id, after))
             elif selection := self._selector.selection(taken, after, had.get(subscriber_id, NOTHING)):
-                make = self._letter(delivery_id, subscriber_id, who, name, language, zone, selection, offered_at or now)
+                make = self._letter(delivery_id, subscriber_id, who, name, language, zone, selection, offered_at, now)
             else:
                 make = Reason.LEFT
             prepared.append(Prepared(delivery_id, make, (copy or who or "").rpartition("@")[2]))
@@ -163,14 +163,15 @@ class RunComposer:
         language: str,
         zone: str,
         selection: Selection,
-        date: datetime.datetime,
+        offered_at: datetime.datetime | None,
+        now: datetime.datetime,
     ) -> Compose:
         """Return what makes the mail; its sheet is made now, because what is begun must leave soon."""
         try:
             _, sheet = self._frames.sheet(language, zone, selection)
         except RenderError as error:
             return partial(_cannot, error)
-        return partial(self._compose, sheet, delivery_id, subscriber_id, address, name, date, self._signer)
+        return partial(self._compose, sheet, delivery_id, subscriber_id, address, name, offered_at, now, self._signer)
 
     def _compose(
         self,
@@ -179,22 +180,25 @@ class RunComposer:
         subscriber_id: int,
         address: str,
         name: str,
-        date: datetime.datetime,
+        offered_at: datetime.datetime | None,
+        now: datetime.datetime,
         signer: Signer | None,
     ) -> Message:
         one_click, leave, preferences, token = self._links.digest_links(subscriber_id, self._cadence_id, delivery_id)
         links = PersonalLinks(one_click, leave, preferences, self._mailto(token))
-        post = self._stamps.envelope(delivery_id, address, date)
+        post = self._stamps.envelope(delivery_id, address, offered_at, now)
         return sheet.message(post, links, name, signer)
 
-    def _copy(self, delivery_id: int, address: str, date: datetime.datetime) -> Compose:
+    def _copy(
+        self, delivery_id: int, address: str, offered_at: datetime.datetime | None, now: datetime.datetime
+    ) -> Compose:
         publication = self._publication
         try:
             selection = self._selector.select_copy()
             _, sheet = self._frames.sheet(publication.language, publication.timezone, selection, Marking.COPY)
         except RenderError as error:
             return partial(_cannot, error)
-        post = self._stamps.envelope(delivery_id, address, date)
+        post = self._stamps.envelope(delivery_id, address, offered_at, now)
         return partial(sheet.message, post, PersonalLinks.inert(publication.site_url), "", self._signer)
 
     def _mailto(self, token: str) -> str:

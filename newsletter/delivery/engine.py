@@ -29,8 +29,8 @@ try:
 except ImportError:  # asyncio's own loop does the same, more slowly
     loops = asyncio
 
-_NO_RELAY: Final = datetime.timedelta(seconds=5)
-"""How long a mailing waits that no relay takes now."""
+_NO_RELAY: Final = datetime.timedelta(seconds=30)
+"""How long a mailing waits that no relay takes, and none will by itself."""
 _MENDING: Final = datetime.timedelta(minutes=1)
 """How long a mailing waits for the publication to get what every mail needs."""
 T = TypeVar("T")
@@ -50,8 +50,14 @@ class Throttle(Protocol):
     ) -> dict[int, datetime.datetime]:
         """Return the deliveries that must wait for their mail hosts, and until when."""
 
+    def lanes(self, domains: Mapping[int, str], now: datetime.datetime) -> dict[int, tuple[str, int]]:
+        """Return the deliveries of which only so many may be on the wire at a time, with their group of mail hosts."""
+
     def connections(self, relay_id: int, wanted: int) -> int:
         """Return this process's share of the relay's connections."""
+
+    def close(self) -> None:
+        """Let go of all connections."""
 
     def observe(self, relay_id: int, seen: Iterable[tuple[str, Outcome]], now: datetime.datetime) -> None:
         """Slow down where answers ask for it."""
@@ -84,6 +90,8 @@ class Desk:
     ledger: Ledger
     relays: Callable[[str, str], list[Endpoint]]
     """From address and stream → the relays that take such mail now, the one to use first."""
+    ready_at: Callable[[str, str], datetime.datetime | None]
+    """From address and stream → when one of those will that are paused now; None if an operator must act."""
     throttle: Throttle
     watch: Watch
     breaker: Breaker
@@ -110,6 +118,7 @@ class Desk:
             if unused := grant.granted - len(group.messages):
                 self.throttle.give_back(relay.id, lease.mailing_id, per_hour, unused)
         self._look_at(relay, {lease: own})
+        group.lanes = self.throttle.lanes(group.domains, utc_now())
         if lease.exhausted and not group.messages:  # it may have been paused; after that it is judged by new answers
             self.breaker.forget(lease.mailing_id)
         return group
@@ -163,8 +172,13 @@ class Desk:
             endpoints = self.relays(lease.sender, lease.stream)
             if endpoints:
                 return lease, endpoints
-            self.ledger.put_off(lease.mailing_id, utc_now() + _NO_RELAY)
+            self.ledger.put_off(lease.mailing_id, self.ready_at(lease.sender, lease.stream) or utc_now() + _NO_RELAY)
             self.ledger.release(lease)
+
+    def seconds_to_next(self) -> float | None:
+        """Return the seconds until a deferred delivery is due, at least one."""
+        due_at = self.ledger.next_due()
+        return None if due_at is None else max(1.0, (due_at - utc_now()).total_seconds())
 
 
 @dataclass
@@ -208,6 +222,7 @@ class Engine:
         async def goodbye() -> None:
             for pump in self._pumps.values():
                 await pump.close()
+            await self._in_thread(self._desk.throttle.close)
 
         self._loop.run_until_complete(goodbye())
         self._loop.close()
@@ -226,11 +241,16 @@ class Engine:
         ran = list(self._pumps.values())
         for pump in ran:
             await self._in_thread(partial(self._desk.watch.note, pump.relay.id, pump.problem, accepted=pump.accepted))
+        more = monotonic() >= self._ends and not self._ending()
+        waits = [pump.waits for pump in ran] if more else [*(pump.waits for pump in ran), await self._next_due()]
         return Slice(
             sent=sum(pump.accepted for pump in ran),
-            more=monotonic() >= self._ends and not self._ending(),
-            wait=min((pump.waits for pump in ran if pump.waits is not None), default=None),
+            more=more,
+            wait=min((one for one in waits if one is not None), default=None),
         )
+
+    async def _next_due(self) -> float | None:
+        return await self._in_thread(self._desk.seconds_to_next)
 
     def _start(self, pump: Pump) -> None:
         if not pump.running:

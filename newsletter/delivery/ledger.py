@@ -22,7 +22,7 @@ from flask import Flask
 from sqlalchemy import bindparam, case, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from newsletter.delivery import finishing
+from newsletter.delivery import finishing, recovery
 from newsletter.delivery.cancelling import skip_chunk
 from newsletter.delivery.composing import Compose, Composer, composer
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, MailingState, Reason
@@ -67,6 +67,8 @@ class Group:
 
     messages: dict[int, Compose] = field(default_factory=dict)
     domains: dict[int, str] = field(default_factory=dict)
+    lanes: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    """Of those for mail hosts that take few connections: their group, and how many may be on the wire at a time."""
 
 
 class NotBegunError(Exception):
@@ -101,6 +103,8 @@ class Ledger:
             if session.get_bind().dialect.name == "postgresql":
                 query = _READY.with_for_update(of=Chunk, skip_locked=True)
             found = session.execute(query, {"bulk": bulk, "now": now}).first()
+            if found is None and recovery.regroup_due(session, now):
+                found = session.execute(query, {"bulk": bulk, "now": now}).first()
             if found is None:
                 return None
             chunk, mailing = found
@@ -214,6 +218,11 @@ class Ledger:
             )
             finishing.finish_if_settled(session, lease.mailing_id, now)
 
+    def next_due(self) -> datetime.datetime | None:
+        """Return when the next delivery is due that waits for its time."""
+        with self._app.app_context(), transaction() as session:
+            return recovery.next_due(session)
+
     def put_off(self, mailing_id: int, until: datetime.datetime, *, because: str = "") -> None:
         """Let no worker claim anything of the mailing before `until`; `because` is for operators to see."""
         with self._app.app_context(), transaction() as session:
@@ -325,9 +334,9 @@ def _mark_waiting(session: Session, mailing_id: int, waiting: Mapping[int, datet
         count(session, {(mailing_id, DeliveryState.PLANNED, DeliveryState.DEFERRED): len(waiting)})
 
 
-_WAIT: Final = text("UPDATE deliveries SET state = 'deferred', retry_at = :until WHERE id = :key").bindparams(
-    bindparam("until", type_=UTCDateTime())
-)
+_WAIT: Final = text(
+    "UPDATE deliveries SET state = 'deferred', retry_at = :until, reply_code = NULL, failure = NULL WHERE id = :key"
+).bindparams(bindparam("until", type_=UTCDateTime()))
 
 
 def _mark_skipped(session: Session, mailing_id: int, reasons: Mapping[int, Reason], now: datetime.datetime) -> None:

@@ -12,10 +12,12 @@ from newsletter.delivery.composing_runs import Frames
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.opening import RelayError
 from newsletter.delivery.replies import Outcome, Verdict
+from newsletter.delivery.signing import signer_for
 from newsletter.delivery.smtp import Job
 from newsletter.delivery.smtp import Session as Connection
 from newsletter.digests.forecast import preview_selection
 from newsletter.foundation.errors import ConflictError, NotFoundError
+from newsletter.foundation.services import services
 from newsletter.mail.shapes import Envelope, Marking, Message, PersonalLinks, ReaderPart, Rendered
 from newsletter.publication import identity
 
@@ -41,7 +43,8 @@ def compose_test(
         return_path=frames.facts.digest_from,
         date=now,
     )
-    return frames.composer(language, zone, Marking.TEST).compose(part, envelope)
+    signer = signer_for(session, services().vault, frames.facts.digest_from)
+    return frames.composer(language, zone, Marking.TEST).compose(part, envelope, signer)
 
 
 def send_now(session: Session, cadence: Cadence, message: Message, now: datetime.datetime) -> Outcome:

@@ -7,7 +7,7 @@ looked at when the group is begun, act within a second, however slow the relay i
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -47,7 +47,7 @@ _UNSENT: Final = Outcome(Verdict.UNSENT)
 _AGAIN: Final = (Verdict.UNSENT, Verdict.OURS)
 
 
-class Counter(Protocol):
+class Clerk(Protocol):
     """What the pump asks of the ledger and the limits; all called in the ledger's thread."""
 
     def begin(self, relay: Endpoint, lease: Lease, size: int, told: "Told") -> "Group | float":
@@ -78,6 +78,8 @@ class _Draft:
     domain: str
     lease: Lease
     until: float
+    lane: tuple[str, int] | None = None
+    """Its group of mail hosts and how many for it may be on the wire at a time, where that is limited."""
     tries: int = 1
 
 
@@ -92,7 +94,7 @@ class Pump:
     def __init__(
         self,
         relay: Endpoint,
-        counter: Counter,
+        clerk: Clerk,
         journal: Journal,
         in_thread: InThread[Any],
         next_lease: Callable[["Pump"], Awaitable[Lease | None]],
@@ -110,7 +112,7 @@ class Pump:
         self.in_doubt = IN_DOUBT
         self.running = False
         self.journal = journal
-        self._counter, self._in_thread = counter, in_thread
+        self._clerk, self._in_thread = clerk, in_thread
         self._next_lease, self._ending, self._new_session = next_lease, ending, new_session
         self._sessions: list[Session] = []
         self._opening: set[asyncio.Task[None]] = set()
@@ -122,6 +124,7 @@ class Pump:
         self._leases: list[Lease] = []
         self._queue: deque[_Draft] = deque()
         self._wire: dict[int, _Draft] = {}
+        self._in_lane: Counter[str] = Counter()
         self._dotted: set[int] = set()
         self._told: dict[Lease, dict[int, Outcome]] = {}
         self._telling: dict[Lease, dict[int, Outcome]] = {}
@@ -194,7 +197,7 @@ class Pump:
         if self._queue or self._wire:
             await self._wait()
         elif self._told or self._telling:
-            await self._tell(lambda told: self._counter.settle(self.relay, told))
+            await self._tell(lambda told: self._clerk.settle(self.relay, told))
         else:
             self.no_more = True
 
@@ -234,7 +237,7 @@ class Pump:
             return
         self._measure()
         try:
-            group = await self._tell(lambda told: self._counter.begin(self.relay, lease, size, told))
+            group = await self._tell(lambda told: self._clerk.begin(self.relay, lease, size, told))
         except NotBegunError as error:
             lease.open += len(error.ids)
             self._told.setdefault(lease, {}).update(dict.fromkeys(error.ids, _UNSENT))
@@ -243,17 +246,22 @@ class Pump:
             self._take_in(lease, group)
         elif group > _LONG_WAIT:
             lease.exhausted, self.waits = True, min(group, self.waits or group)
-            await self._in_thread(lambda: self._counter.put_off(lease, group))
+            await self._in_thread(lambda: self._clerk.put_off(lease, group))
         else:
             await asyncio.sleep(min(group, _AHEAD))
 
     def _take_in(self, lease: Lease, group: Group) -> None:
         until = monotonic() + _FRESH
-        domains = group.domains
-        self._queue.extend([_Draft(key, make, domains[key], lease, until) for key, make in group.messages.items()])
+        domains, lanes = group.domains, group.lanes
+        self._queue.extend(
+            [_Draft(key, make, domains[key], lease, until, lanes.get(key)) for key, make in group.messages.items()]
+        )
         self._kick_at = max(len(self._sessions), min(int(self._rate * _AHEAD / 2), self.in_doubt - self._usual()))
         if self._halted:
             self._flush()
+        self._wake()
+
+    def _wake(self) -> None:
         for session in self._sessions:
             session.wake()
 
@@ -275,7 +283,7 @@ class Pump:
 
         def tell() -> T:
             if seen:
-                self._counter.observe(self.relay, seen)
+                self._clerk.observe(self.relay, seen)
             return act(telling)
 
         result: T = await self._in_thread(tell)
@@ -293,7 +301,7 @@ class Pump:
     async def _give_back(self, which: Callable[[Lease], bool]) -> None:
         """Release leases of which nothing is open."""
         for lease in [one for one in self._leases if one.open == 0 and which(one)]:
-            await self._in_thread(partial(self._counter.release, lease))
+            await self._in_thread(partial(self._clerk.release, lease))
             self._leases.remove(lease)
             if lease is self._lease:
                 self._lease = None
@@ -315,7 +323,7 @@ class Pump:
             await self._hang_up()
         try:
             while self._told or self._telling:
-                await self._tell(lambda told: self._counter.settle(self.relay, told))
+                await self._tell(lambda told: self._clerk.settle(self.relay, told))
             await self._give_back(lambda _: True)
         except SQLAlchemyError as error:
             log.warning("the ledger cannot be told yet", extra={"reason": type(error).__name__})
@@ -351,7 +359,7 @@ class Pump:
             self._sessions = [session for session in self._sessions if session.alive or session.busy]
         now = monotonic()
         if now - self._counted_at > 1:
-            self._wanted_connections = await self._in_thread(lambda: self._counter.connections(self.relay))
+            self._wanted_connections = await self._in_thread(lambda: self._clerk.connections(self.relay))
             self._counted_at = now
             for session in self._sessions[self._wanted_connections :]:
                 if not session.busy:
@@ -386,8 +394,13 @@ class Pump:
     # -- what connections call
 
     def _next_job(self) -> Job | None:
-        while self._queue and not self._halted and self.problem is None:
+        passed_over = 0
+        while len(self._queue) > passed_over and not self._halted and self.problem is None:
             draft = self._queue.popleft()
+            if draft.lane is not None and self._in_lane[draft.lane[0]] >= draft.lane[1]:
+                self._queue.append(draft)
+                passed_over += 1
+                continue
             if monotonic() > draft.until:
                 self._told.setdefault(draft.lease, {})[draft.id] = _UNSENT
                 continue
@@ -398,6 +411,8 @@ class Pump:
                 self._told.setdefault(draft.lease, {})[draft.id] = outcome
                 continue
             self._wire[draft.id] = draft
+            if draft.lane is not None:
+                self._in_lane[draft.lane[0]] += 1
             return Job(draft.id, made.return_path, made.recipient, made.content, made.smtputf8, draft.until)
         return None
 
@@ -408,6 +423,9 @@ class Pump:
     def _done(self, job: Job, outcome: Outcome) -> None:
         draft = self._wire.pop(job.id)
         self._dotted.discard(job.id)
+        if draft.lane is not None:
+            self._in_lane[draft.lane[0]] -= 1
+            asyncio.get_running_loop().call_soon(self._wake)
         verdict = outcome.verdict
         if verdict is not Verdict.ACCEPTED:
             self._seen.append((draft.domain, outcome))

@@ -70,20 +70,38 @@ def _give_back(session: Session, chunk: Chunk, now: datetime.datetime, dotted: C
 
 
 def regroup_due(session: Session, now: datetime.datetime, size: int = 1000) -> int:
-    """Put deferred deliveries that are due into new chunks. Returns how many deliveries."""
+    """Put deferred deliveries that are due into new chunks, those that have waited longest first.
+
+    Returns how many deliveries.
+    """
     due = session.execute(
         select(Delivery.id, Delivery.mailing_id, Mailing.kind)
         .join(Mailing, Mailing.id == Delivery.mailing_id)
         .where(
             Delivery.retry_at <= now, Delivery.state == DeliveryState.DEFERRED, Mailing.state == MailingState.SENDING
         )
-        .order_by(Delivery.mailing_id, Delivery.id)
+        .order_by(Delivery.retry_at, Delivery.id)
         .limit(size)
     ).all()
     for mailing_id, kind in sorted({(row.mailing_id, row.kind) for row in due}):
         ids = [row.id for row in due if row.mailing_id == mailing_id]
         plan_again(session, mailing_id, ids, DeliveryState.DEFERRED, now, bulk=kind is MailingKind.RUN)
     return len(due)
+
+
+def next_due(session: Session) -> datetime.datetime | None:
+    """Return when the next deferred delivery is due."""
+    return session.scalar(
+        select(Delivery.retry_at)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(
+            Delivery.retry_at.is_not(None),
+            Delivery.state == DeliveryState.DEFERRED,
+            Mailing.state == MailingState.SENDING,
+        )
+        .order_by(Delivery.retry_at)
+        .limit(1)
+    )
 
 
 def resend_unknown_confirmations(session: Session, now: datetime.datetime) -> int:

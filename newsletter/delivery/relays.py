@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from newsletter.delivery import watching
 from newsletter.delivery.endpoints import Endpoint, own_name
 from newsletter.delivery.models import FROM_SETTINGS, Relay, RelayState, Slowdown
 from newsletter.delivery.relay_terms import Terms, bad_password, problems
@@ -46,6 +47,7 @@ def add(session: Session, terms: Terms, password: str, vault: Vault, now: dateti
     )
     session.add(relay)
     session.flush()
+    watching.ask_again(session)
     return relay
 
 
@@ -65,6 +67,7 @@ def edit(session: Session, relay_id: int, terms: Terms, password: str, vault: Va
         relay.sealed_password = ""
     relay.updated_at = now
     session.flush()
+    watching.ask_again(session)
     return relay
 
 
@@ -95,6 +98,7 @@ def enable(session: Session, relay_id: int, now: datetime.datetime) -> None:
     """Use it again. Raises NotFoundError."""
     relay = get(session, relay_id)
     relay.disabled_at, relay.updated_at = None, now
+    watching.ask_again(session)
 
 
 def remove(session: Session, relay_id: int) -> None:

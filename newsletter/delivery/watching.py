@@ -9,9 +9,10 @@ import datetime
 from typing import Final
 
 from flask import Flask
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from newsletter.delivery.models import FROM_SETTINGS, Relay, RelayState
+from newsletter.delivery.models import FROM_SETTINGS, Mailing, MailingState, Relay, RelayState
 from newsletter.delivery.replies import Outcome
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, insert_new, transaction
@@ -106,6 +107,17 @@ def resume(session: Session, relay_id: int, now: datetime.datetime) -> None:
         alarms.end(session, _alarm(state), now)
     state.held_at, state.held_because = None, ""
     state.paused_until, state.failures, state.refusals = None, 0, 0
+    ask_again(session)
+
+
+def ask_again(session: Session) -> None:
+    """Let mailings that wait for a relay or a limit ask again now: something has changed."""
+    session.execute(
+        update(Mailing)
+        .where(Mailing.state == MailingState.SENDING, Mailing.not_before.is_not(None))
+        .values(not_before=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _row(session: Session, relay_id: int) -> RelayState:

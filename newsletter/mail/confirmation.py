@@ -58,7 +58,7 @@ def encode(facts: PublicationFacts, mail: Rendered, envelope: Envelope, signer: 
         encoded(mail.text),
         encoded(mail.html),
         signer,
-        envelope.date,
+        envelope.signed_at or envelope.date,
     )
     return Message(envelope.return_path, recipient.wire, recipient.smtputf8, content)
 

@@ -131,7 +131,7 @@ class FullSheet:
         mail = self.rendered(links, name)
         subject = headers.unstructured("Subject", mail.subject)
         fields = (*self.fields, subject, *personal.head(recipient, post, links).fields())
-        content = message.build(fields, encode(mail.text), encode(mail.html), signer, post.date)
+        content = message.build(fields, encode(mail.text), encode(mail.html), signer, post.signed_at or post.date)
         return Message(post.return_path, recipient.wire, recipient.smtputf8, content)
 
     def rendered(self, links: PersonalLinks, name: str = "") -> Rendered:

@@ -151,6 +151,8 @@ class Envelope(NamedTuple):
     return_path: str
     date: datetime.datetime
     """When it is first offered (standards F3)."""
+    signed_at: datetime.datetime | None = None
+    """When it is signed: at a later attempt later than its date; a signature expires."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class AssembledSheet:
         for at, what in self.places:
             parts[first + at] = own[what]
         if signer is not None or self.letterhead.is_personal:
-            parts[0] = self._before(head, parts[first:], links, name, signer, post.date)
+            parts[0] = self._before(head, parts[first:], links, name, signer, post.signed_at or post.date)
         return Message(post.return_path, recipient.wire, recipient.smtputf8, b"".join(parts))
 
     def rendered(self, links: PersonalLinks, name: str = "") -> Rendered:

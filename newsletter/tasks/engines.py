@@ -1,5 +1,6 @@
 """The sending engine of this process: made when first asked for, kept, closed when the process ends politely."""
 
+import datetime
 import fcntl
 import multiprocessing
 import os
@@ -82,6 +83,10 @@ def desk(app: Flask, owner: str) -> Desk:
         with app.app_context():
             return relays.usable(db.session(), sender, stream, utc_now())
 
+    def ready_at(sender: str, stream: str) -> datetime.datetime | None:
+        with app.app_context():
+            return relays.ready_at(db.session(), sender, stream, utc_now())
+
     def broken(mailing_id: int, because: str) -> None:
         with app.app_context(), transaction() as session:
             control.pause_by_itself(session, mailing_id, because, utc_now())
@@ -90,7 +95,7 @@ def desk(app: Flask, owner: str) -> Desk:
         with app.app_context(), transaction() as session:
             watching.hold(session, relay_id, utc_now(), because=because)
 
-    return Desk(Ledger(app, owner), usable, Throttle(app, owner), RelayWatch(app), Breaker(), broken, hold)
+    return Desk(Ledger(app, owner), usable, ready_at, Throttle(app, owner), RelayWatch(app), Breaker(), broken, hold)
 
 
 def _only_one(settings: Settings) -> int:

@@ -162,8 +162,14 @@ class Free:
     ) -> dict[int, datetime.datetime]:
         return {}
 
+    def lanes(self, domains: Mapping[int, str], now: datetime.datetime) -> dict[int, tuple[str, int]]:
+        return {}
+
     def connections(self, relay_id: int, wanted: int) -> int:
         return wanted
+
+    def close(self) -> None:
+        pass
 
     def observe(self, relay_id: int, seen: Iterable[tuple[str, Outcome]], now: datetime.datetime) -> None:
         self.seen += seen
@@ -194,7 +200,7 @@ def engine(
         with app.app_context(), transaction() as session:
             watching.hold(session, relay_id, utc_now(), because=because)
 
-    desk = Desk(ledger(app, owner), usable, throttle or Free(), watch, Breaker(), broken, hold)
+    desk = Desk(ledger(app, owner), usable, lambda *_: None, throttle or Free(), watch, Breaker(), broken, hold)
     return Engine(desk, partial(Journal, folder, owner), ending)
 
 
