@@ -139,7 +139,6 @@ def settle_unknown(
         if settlement is Settlement.RESEND:
             bulk = kind is MailingKind.RUN
             recovery.plan_again(session, owner_id, ids, DeliveryState.UNKNOWN, now, bulk=bulk)
-            _reopen_run(session, owner_id, now)
         else:
             session.execute(
                 update(Delivery)
@@ -188,7 +187,6 @@ def resend_failed(
         mailing = session.get_one(Mailing, mailing_id, populate_existing=True)
         mailing.give_up_at = max(mailing.give_up_at, now + planning.GIVE_UP[mailing.kind])
         session.flush()
-        _reopen_run(session, mailing_id, now)
     return len(ids)
 
 
@@ -216,13 +214,6 @@ def _who_failed(mailing: Mailing, failures: Collection[Failure | None], cadence_
 def _alarms(mailing_id: int) -> str:
     """Return how the keys of a mailing's alarms begin."""
     return f"paused:{mailing_id}:"
-
-
-def _reopen_run(session: Session, mailing_id: int, now: datetime.datetime) -> None:
-    run_id = session.get_one(Mailing, mailing_id).run_id
-    run = session.get_one(Run, run_id, populate_existing=True) if run_id is not None else None
-    if run is not None and run.state is RunState.SENT:
-        runs.move(run, RunState.SENDING, now)
 
 
 def _move(session: Session, mailing_id: int, old: MailingState, new: MailingState) -> Mailing:

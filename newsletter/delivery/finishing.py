@@ -3,7 +3,7 @@
 import datetime
 import logging
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from newsletter.delivery.balancing import counts_balance, recount
@@ -47,11 +47,15 @@ def finish_if_settled(session: Session, mailing_id: int, now: datetime.datetime)
     return True
 
 
-def reopen(session: Session, mailing_id: int) -> None:
-    """Let a finished mailing send again, because deliveries of it were planned again."""
+def reopen(session: Session, mailing_id: int, now: datetime.datetime) -> None:
+    """Let a finished mailing and its run send again, because deliveries of it are to be tried again."""
     session.execute(
         update(Mailing)
         .where(Mailing.id == mailing_id, Mailing.state == MailingState.FINISHED)
         .values(state=MailingState.SENDING, finished_at=None)
         .execution_options(synchronize_session=False)
     )
+    run_id = session.scalar(select(Mailing.run_id).where(Mailing.id == mailing_id))
+    run = session.get_one(Run, run_id, populate_existing=True) if run_id is not None else None
+    if run is not None and run.state is RunState.SENT:
+        runs.move(run, RunState.SENDING, now)

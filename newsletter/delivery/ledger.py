@@ -48,8 +48,7 @@ class Lease:
     chunk_id: int
     mailing_id: int
     fence: int
-    sender: str
-    stream: str
+    composes: Composer
     bulk: bool
     per_hour: int | None
     """The speed that an operator gave the mailing."""
@@ -59,6 +58,16 @@ class Lease:
     """Nothing is left to begin in it, or nothing of it may be."""
     open: int = 0
     """Deliveries begun whose outcome the ledger has not been told."""
+
+    @property
+    def sender(self) -> str:
+        """From address of its messages."""
+        return self.composes.sender
+
+    @property
+    def stream(self) -> str:
+        """What they are, as relays are told apart by."""
+        return self.composes.stream
 
 
 @dataclass
@@ -108,7 +117,7 @@ class Ledger:
             if found is None:
                 return None
             chunk, mailing = found
-            composes = self._composer(session, mailing)
+            composes = self._composers.get(mailing.id) or composer(session, mailing)
             chunk.state, chunk.owner, chunk.fence = ChunkState.LEASED, self.owner, chunk.fence + 1
             chunk.leased_until = now + self._lease
             if mailing.started_at is None or mailing.not_before is not None:
@@ -120,7 +129,12 @@ class Ledger:
                     .values(started_at=started_at, not_before=None, paused_because="")
                     .execution_options(synchronize_session=False)
                 )
-            return Lease(chunk.id, mailing.id, chunk.fence, composes.sender, composes.stream, bulk, mailing.per_hour)
+            lease = Lease(chunk.id, mailing.id, chunk.fence, composes, bulk, mailing.per_hour)
+        # Only now: one that was made in a transaction that failed holds rows that cannot be read any more.
+        if len(self._composers) > 3:
+            self._composers.clear()
+        self._composers[mailing.id] = composes
+        return lease
 
     def begin(
         self, lease: Lease, size: int, told: Mapping[int, Outcome], relay_id: int, sort_out: SortOut | None = None
@@ -134,7 +148,7 @@ class Ledger:
         try:
             with self._app.app_context(), transaction() as session:
                 now = utc_now()
-                fold(session, lease.mailing_id, told, relay_id, now)
+                fold(session, lease.mailing_id, told, relay_id, now, owner=self.owner)
                 self._begin(session, lease, size, group, sort_out, now)
         except _StoppedError:
             lease.exhausted = True
@@ -165,8 +179,7 @@ class Ledger:
         if state != MailingState.SENDING:
             lease.exhausted = True
             return
-        composes = self._composers[lease.mailing_id]
-        prepared = composes.prepare(session, lease.chunk_id, lease.position, size, now)
+        prepared = lease.composes.prepare(session, lease.chunk_id, lease.position, size, now)
         lease.exhausted = len(prepared) < size
         if not prepared:
             return
@@ -184,18 +197,20 @@ class Ledger:
         whole = (lease.chunk_id, first, lease.position) if len(group.messages) == len(prepared) else None
         _mark_skipped(session, lease.mailing_id, reasons, now)
         _mark_waiting(session, lease.mailing_id, waiting)
-        _mark_sending(session, lease.mailing_id, group.messages, whole, now, full=composes.full)
+        _mark_sending(session, lease.mailing_id, group.messages, whole, now, full=lease.composes.full)
 
     def settle(self, lease: Lease, told: Mapping[int, Outcome], relay_id: int) -> None:
         """Fold outcomes in."""
         if told:
             with self._app.app_context(), transaction() as session:
-                fold(session, lease.mailing_id, told, relay_id, utc_now())
+                fold(session, lease.mailing_id, told, relay_id, utc_now(), owner=self.owner)
 
     def release(self, lease: Lease, *, not_before: datetime.datetime | None = None) -> None:
         """Give the chunk back, done if nothing of it is left to send, and finish the mailing if this was the last."""
         now = utc_now()
         with self._app.app_context(), transaction() as session:
+            if session.scalar(select(Mailing.state).where(Mailing.id == lease.mailing_id)) is MailingState.CANCELLED:
+                skip_chunk(session, lease.mailing_id, lease.chunk_id, now)
             left = session.scalar(
                 select(literal(1)).where(
                     select(Delivery.id)
@@ -232,13 +247,6 @@ class Ledger:
                 .values(not_before=until, paused_because=because)
                 .execution_options(synchronize_session=False)
             )
-
-    def _composer(self, session: Session, mailing: Mailing) -> Composer:
-        if mailing.id not in self._composers:
-            if len(self._composers) > 3:
-                self._composers.clear()
-            self._composers[mailing.id] = composer(session, mailing)
-        return self._composers[mailing.id]
 
 
 _READY: Final = (

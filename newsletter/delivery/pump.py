@@ -44,6 +44,7 @@ _LONG_WAIT: Final = 2.0
 _TRY_AGAIN: Final = 1.0
 """Seconds between two attempts to reach a database, or a relay that takes some connections but not more."""
 _UNSENT: Final = Outcome(Verdict.UNSENT)
+_NEVER_TOLD: Final = Outcome(Verdict.UNKNOWN, None, "the reply was not kept")
 _AGAIN: Final = (Verdict.UNSENT, Verdict.OURS)
 
 
@@ -295,7 +296,10 @@ class Pump:
                 taken_back = [key for key, outcome in outcomes.items() if outcome.verdict in _AGAIN]
                 if taken_back and lease is self._lease:  # they are planned again
                     lease.position, lease.exhausted = min(lease.position, *taken_back) - 1, False
-            await self._give_back(lambda lease: lease.exhausted)
+            try:
+                await self._give_back(lambda lease: lease.exhausted)
+            except SQLAlchemyError as error:  # the next telling gives it back; what was just begun goes on
+                log.warning("a chunk cannot be given back yet", extra={"reason": type(error).__name__})
         return result
 
     async def _give_back(self, which: Callable[[Lease], bool]) -> None:
@@ -332,8 +336,11 @@ class Pump:
         for session in self._sessions:
             if session.busy:
                 session.abort()
-        while self._wire:  # until the loop has told them that they are gone
+        while any(session.busy for session in self._sessions):  # until the loop has told them that they are gone
             await self._wait()
+        for key, draft in self._wire.items():  # nobody will answer for these: an error cut in between
+            self._told.setdefault(draft.lease, {})[key] = _NEVER_TOLD if key in self._dotted else _UNSENT
+        self._wire.clear()
 
     def part(self) -> None:
         """Say goodbye to the relay; the journal lives on."""

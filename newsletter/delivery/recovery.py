@@ -39,7 +39,7 @@ def recover(folder: Path, now: datetime.datetime) -> int:
 
 
 def _take_over(session: Session, left: Remains, now: datetime.datetime) -> None:
-    settle(session, left.outcomes, now)
+    settle(session, left.outcomes, now, owner=left.owner)
     for chunk in session.scalars(select(Chunk).where(Chunk.owner == left.owner, Chunk.state == ChunkState.LEASED)):
         _give_back(session, chunk, now, left.dotted if left.same_boot else None)
 
@@ -64,7 +64,8 @@ def _give_back(session: Session, chunk: Chunk, now: datetime.datetime, dotted: C
     ).all()
     lost = Outcome(Verdict.UNKNOWN, None, "the worker died before the relay's reply was read")
     unsent = Outcome(Verdict.UNSENT)
-    settle(session, {key: lost if dotted is None or key in dotted else unsent for key in open_ids}, now)
+    told = {key: lost if dotted is None or key in dotted else unsent for key in open_ids}
+    settle(session, told, now, owner=chunk.owner)
     chunk.state, chunk.owner, chunk.leased_until, chunk.not_before = ChunkState.READY, "", None, now
     chunk.fence += 1
 
@@ -141,4 +142,4 @@ def plan_again(
         .execution_options(synchronize_session=False)
     )
     count(session, {(mailing_id, old, DeliveryState.PLANNED): moved.rowcount})  # type: ignore[attr-defined]
-    finishing.reopen(session, mailing_id)
+    finishing.reopen(session, mailing_id, now)

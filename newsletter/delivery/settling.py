@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import and_, bindparam, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from newsletter.delivery import retrying
-from newsletter.delivery.models import Delivery, DeliveryState, Mailing, Reason
+from newsletter.delivery import finishing, retrying
+from newsletter.delivery.models import Chunk, Delivery, DeliveryState, Mailing, MailingState, Reason
 from newsletter.delivery.replies import Outcome, Verdict
 from newsletter.foundation.db import UTCDateTime
 
@@ -20,18 +20,20 @@ _CLOSES: Final = {
     Verdict.UNKNOWN: (DeliveryState.UNKNOWN, None),
 }
 _PUT_OFF: Final = (Verdict.TEMPORARY, Verdict.BLOCKED)
-_SETTLED: Final = (DeliveryState.ACCEPTED, DeliveryState.FAILED)
+_SETTLED: Final = (DeliveryState.ACCEPTED, DeliveryState.FAILED, DeliveryState.SKIPPED)
 
 
-def fold(session: Session, mailing_id: int, told: Mapping[int, Outcome], relay_id: int, now: datetime.datetime) -> None:
-    """Record what became of deliveries of one mailing: in two statements where all were accepted, the rule by far."""
+def fold(
+    session: Session, mailing_id: int, told: Mapping[int, Outcome], relay_id: int, now: datetime.datetime, *, owner: str
+) -> None:
+    """Record what `owner` was told of one mailing: in two statements where all were accepted, the rule by far."""
     taken = {key: outcome for key, outcome in told.items() if outcome.verdict is Verdict.ACCEPTED}
     if taken:
         moved = _accept(session, taken, relay_id, now)
         count(session, {(mailing_id, DeliveryState.SENDING, DeliveryState.ACCEPTED): moved})
         if moved == len(taken):
             told = {key: outcome for key, outcome in told.items() if key not in taken}
-    settle(session, told, now, relay_id)
+    settle(session, told, now, relay_id, owner=owner)
 
 
 def _accept(session: Session, taken: Mapping[int, Outcome], relay_id: int, now: datetime.datetime) -> int:
@@ -65,15 +67,43 @@ _ACCEPT_ONE: Final = text(
 
 
 def settle(
-    session: Session, outcomes: Mapping[int, Outcome], now: datetime.datetime, relay_id: int | None = None
+    session: Session,
+    outcomes: Mapping[int, Outcome],
+    now: datetime.datetime,
+    relay_id: int | None = None,
+    *,
+    owner: str,
 ) -> None:
-    """Move deliveries from `sending` or `unknown` to what `outcomes` say, and the mailings' counters with them."""
+    """Move deliveries from `sending` or `unknown` to what `outcomes` say, and the mailings' counters with them.
+
+    What is being sent by another than `owner` only the news moves that it was accepted: whatever else an earlier owner
+    was told is not about that attempt.
+    """
     if not outcomes:
         return
+    accepted = [key for key, outcome in outcomes.items() if outcome.verdict is Verdict.ACCEPTED]
     query = (
-        select(Delivery.id, Delivery.state, Delivery.mailing_id, Delivery.attempts, Mailing.kind, Mailing.give_up_at)
+        select(
+            Delivery.id,
+            Delivery.state,
+            Delivery.mailing_id,
+            Delivery.attempts,
+            Mailing.kind,
+            Mailing.give_up_at,
+            Mailing.state.label("of_mailing"),
+        )
         .join(Mailing, Mailing.id == Delivery.mailing_id)
-        .where(Delivery.id.in_(list(outcomes)), Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)))
+        .join(Chunk, Chunk.id == Delivery.chunk_id)
+        .where(
+            Delivery.id.in_(list(outcomes)),
+            or_(
+                Delivery.state == DeliveryState.UNKNOWN,
+                and_(
+                    Delivery.state == DeliveryState.SENDING,
+                    or_(Chunk.owner == owner, Delivery.id.in_(accepted)),
+                ),
+            ),
+        )
         .order_by(Delivery.id)
     )
     if session.get_bind().dialect.name == "postgresql":
@@ -83,21 +113,16 @@ def settle(
     moves: Counter[tuple[int, DeliveryState, DeliveryState]] = Counter()
     for row in known:
         outcome = outcomes[row.id]
-        if outcome.verdict in _CLOSES:
-            state, reason, retry_at = *_CLOSES[outcome.verdict], None
-            if outcome.verdict is Verdict.UNKNOWN and row.state is DeliveryState.UNKNOWN:
-                continue
-        elif outcome.verdict in _PUT_OFF:
-            state, reason, retry_at = retrying.after(row.kind, row.attempts, now, row.give_up_at, row.id)
-        else:  # ours, or never sent: as if it had not been tried
-            state, reason, retry_at = DeliveryState.PLANNED, None, None
+        if outcome.verdict is Verdict.UNKNOWN and row.state is DeliveryState.UNKNOWN:
+            continue
+        state, reason, retry_at = _becomes(row, outcome.verdict, now)
         changes.append(
             {
                 "b_id": row.id,
                 "state": state,
                 "reason": reason,
                 "retry_at": retry_at,
-                "attempts": row.attempts if state is DeliveryState.PLANNED else row.attempts + 1,
+                "attempts": row.attempts + (outcome.verdict in _CLOSES or outcome.verdict in _PUT_OFF),
                 "settled_at": now if state in _SETTLED else None,
                 "unknown_at": now if state is DeliveryState.UNKNOWN else None,
                 "failure": outcome.failure,
@@ -110,6 +135,26 @@ def settle(
     if changes:
         session.connection().execute(_UPDATE, changes)
         count(session, moves)
+        for mailing_id in sorted({row.mailing_id for row in known if row.of_mailing is MailingState.FINISHED}):
+            if any(new is DeliveryState.DEFERRED for mailing, _, new in moves if mailing == mailing_id):
+                finishing.reopen(session, mailing_id, now)
+
+
+def _becomes(
+    row: Any, verdict: Verdict, now: datetime.datetime
+) -> tuple[DeliveryState, Reason | None, datetime.datetime | None]:
+    """Return the delivery's new state, its reason, and when it is tried again."""
+    if verdict in _CLOSES:
+        return *_CLOSES[verdict], None
+    if row.of_mailing is MailingState.CANCELLED:
+        return DeliveryState.SKIPPED, Reason.CANCELLED, None
+    if verdict in _PUT_OFF:
+        return retrying.after(row.kind, row.attempts, now, row.give_up_at, row.id)
+    # Ours, or never sent: as if it had not been tried. The chunk of one that was given up as unknown may be done by
+    # now: what is due again is put into another.
+    if row.state is DeliveryState.UNKNOWN:
+        return DeliveryState.DEFERRED, None, now
+    return DeliveryState.PLANNED, None, None
 
 
 def count(session: Session, moves: Mapping[tuple[int, DeliveryState, DeliveryState], int]) -> None:

@@ -35,7 +35,7 @@ def _sent(outcomes: list[Outcome]) -> Mailing:
     with transaction() as session:
         session.execute(update(Delivery).values(state=DeliveryState.SENDING, offered_at=utc_now(), attempts=1))
         count(session, {(mailing.id, DeliveryState.PLANNED, DeliveryState.SENDING): len(ids)})
-        settle(session, dict(zip(ids, outcomes, strict=True)), utc_now())
+        settle(session, dict(zip(ids, outcomes, strict=True)), utc_now(), owner="")
         session.execute(update(Chunk).values(state=ChunkState.DONE))
         finishing.finish_if_settled(session, mailing.id, utc_now())
     return _fresh()

@@ -9,8 +9,7 @@ from sqlalchemy import delete, select
 from newsletter.audience.models import Consent, Subscriber
 from newsletter.delivery import planning
 from newsletter.delivery.models import Chunk, Delivery, DeliveryState, Mailing, MailingKind, MailingState
-from newsletter.delivery.replies import Outcome, Verdict
-from newsletter.delivery.settling import count, settle
+from newsletter.delivery.settling import count
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.links import Link
@@ -43,10 +42,9 @@ def _unknown(subscriber_id: int, confirmation_id: int | None = None) -> int:
         )
         session.add(one)
         session.flush()
-        one.state = DeliveryState.SENDING
+        one.state, one.unknown_at = DeliveryState.UNKNOWN, utc_now()
         session.flush()
-        count(session, {(mailing.id, DeliveryState.PLANNED, DeliveryState.SENDING): 1})
-        settle(session, {one.id: Outcome(Verdict.UNKNOWN, None, "lost")}, utc_now())
+        count(session, {(mailing.id, DeliveryState.PLANNED, DeliveryState.UNKNOWN): 1})
         session.execute(delete(Chunk))
         return one.id
 
