@@ -1,14 +1,22 @@
 """The benchmarks run and say what they promise to say. How fast anything is, no test asks."""
 
+import datetime
 import json
 from collections.abc import Iterable
 
 import pytest
 from click.testing import CliRunner
+from flask import Flask
+from sqlalchemy import select
 
+from bench import readers
 from bench.__main__ import BENCHMARKS, bench
 from bench.figures import Figure, Goal, document, markdown
 from bench.measuring import Effort, by_turns
+from newsletter.audience import cadences
+from newsletter.audience.models import Subscriber, Subscription, SubscriptionState
+from newsletter.content import categories
+from newsletter.foundation.db import db, transaction
 from tests.servers.given import Missing
 
 FIELDS = ["name", "value", "unit", "peer", "peer_value", "ratio", "goal", "holds"]
@@ -18,9 +26,10 @@ SHOWN = Figure("digest-sqlite:limit", 4500.0, "mails/s", "no ledger", 5000.0, Go
 def test_one_quick_figure_makes_one_document() -> None:
     done = CliRunner().invoke(bench, ["--quick", "--json", "--only", "composing"])
     assert done.exit_code == 0, done.output
-    (figure,) = json.loads(done.stdout)["figures"]
+    figures = json.loads(done.stdout)["figures"]
+    assert [figure["name"] for figure in figures] == ["composing", "composing:flat", "composing:alone"]
+    figure = figures[0]
     assert list(figure) == FIELDS
-    assert figure["name"] == "composing"
     assert figure["unit"] == "mails/s"
     assert figure["value"] > 0
     assert figure["ratio"] == pytest.approx(figure["value"] / figure["peer_value"], rel=0.01)
@@ -62,6 +71,60 @@ def test_a_figure_is_picked_out_of_its_benchmark(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(BENCHMARKS, "digest-sqlite", both)
     done = CliRunner().invoke(bench, ["--json", "--only", "digest-sqlite:cpu"])
     assert [figure["name"] for figure in json.loads(done.stdout)["figures"]] == ["digest-sqlite:cpu"]
+
+
+def test_what_takes_minutes_is_not_begun_for_figures_that_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def million(_effort: Effort) -> Iterable[Figure]:
+        for name in ("planning-1000000", "memory:10000", "memory:1000000", "digest-million"):
+            begun.append(name)
+            yield Figure(name, 1.0, "s", "as ever", 1.0)
+
+    for name in ("planning-1000000", "memory", "digest-million"):
+        monkeypatch.setitem(BENCHMARKS, name, million)
+    for chosen, shown, seen in (
+        ("planning-1000000", ["planning-1000000"], 2),
+        ("memory:10000", ["memory:10000"], 4),
+        ("memory", ["memory:10000", "memory:1000000"], 4),
+        ("digest-million", ["digest-million"], 4),
+    ):
+        begun.clear()
+        done = CliRunner().invoke(bench, ["--json", "--only", chosen])
+        assert [figure["name"] for figure in json.loads(done.stdout)["figures"]] == shown
+        assert len(begun) == seen
+
+
+def test_readers_are_copied_with_what_they_take(app_on_each: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "_SEEDED", 4)
+    now = datetime.datetime(2026, 11, 23, 6, tzinfo=datetime.UTC)
+    with transaction() as session:
+        cadences.ensure_defaults(session)
+        taken = [categories.ensure(session, f"Category {number}").id for number in range(4)]
+        daily = cadences.by_slug(session, "daily").id
+        for number in range(1, 5):
+            address = f"reader-{number}@readers.example"
+            zone = f"Etc/GMT+{number}"
+            facts = {"address_hash": f"hash {number}", "domain_hash": "d", "language": "en", "timezone": zone}
+            reader = Subscriber(address=address, folded=address, created_at=now, confirmed_at=now, **facts)
+            session.add(reader)
+            session.flush()
+            for category in taken[:number]:
+                choice = {"category_id": category, "cadence_id": daily, "state": SubscriptionState.ACTIVE}
+                session.add(Subscription(subscriber_id=reader.id, created_at=now, **choice))
+    for there, count in ((4, 10), (10, 13)):
+        with transaction() as session:
+            readers.copy(session, there, count)
+    rows = db.session.execute(
+        select(Subscriber.id, Subscriber.address, Subscriber.address_hash, Subscriber.timezone, Subscription.id)
+        .join(Subscription)
+        .order_by(Subscriber.id)
+    ).all()
+    like = {number: (number - 1) % 4 + 1 for number in range(1, 14)}
+    assert [row[0] for row in rows] == [number for number in like for _ in range(like[number])]
+    assert {row[1] for row in rows} == {f"reader-{number}@readers.example" for number in like}
+    assert len({row[2] for row in rows}) == 13
+    assert {row[0]: row[3] for row in rows} == {number: f"Etc/GMT+{like[number]}" for number in like}
 
 
 def test_what_this_machine_lacks_is_named_and_the_rest_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,11 +80,14 @@ class Installation:
             *("--timezone", "Europe/Berlin"),
         )
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start a long-running command in a process group of its own; its output goes to a file."""
+    def start(self, *words: str, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a long-running command in a process group of its own; its output goes to a file.
+
+        `before` are words of a program that makes room for the command and then becomes it.
+        """
         with (self.folder / f"{words[0]}-{len(self.running)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [*COMMAND, *words],
+                [*before, *COMMAND, *words],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
