@@ -12,11 +12,12 @@ from markupsafe import Markup, escape
 
 from newsletter.mail import message, personal, slips
 from newsletter.mail.fitting import fit
-from newsletter.mail.fragments import Pattern, encode, size, slot, split
+from newsletter.mail.fragments import Pattern, encode, mark, size, slot, split
 from newsletter.mail.full import Layout
 from newsletter.mail.opening import opening
 from newsletter.mail.readers import MARKED, SLOTS
 from newsletter.mail.shapes import Section
+from newsletter.mail.sheet import Body
 from newsletter.mail.slips import Slip, Weights, Words
 from newsletter.mail.stationery import Stationery
 
@@ -24,6 +25,7 @@ _SHARED: Final = {
     name: at for at, name in enumerate(f"{part}:{slot}" for slot in SLOTS[:3] for part in ("txt", "html"))
 }
 """The slots that readers with the same sections fill alike, in the order of `Press._filled`."""
+_OWN: Final = {at: name for name, at in personal.PLACES.items()}
 _REMEMBERED: Final = 4_096
 """Sections and first lines kept: enough for every category at the usual places, whoever's marks they come from."""
 
@@ -79,16 +81,14 @@ class Press:
         """Whether a piece holds slots of its own."""
         slots = {name: _markup(slot(name)) for name in SLOTS}
         page = self._make("body", **slots)
-        self._body = Pattern(message.body(page.txt, page.html))
+        self._stretches = _stretches(Pattern(message.body(page.txt, page.html)))
         self._room = room - page.size
         self._marked = False
         self._contents = self._make("contents", rows=slots["rows"])
         self._inside = split(self._contents.txt, "txt:rows"), split(self._contents.html, "html:rows")
-        self._shared_places = [(at, _SHARED[name]) for at, name in self._body.places if name in _SHARED]
-        self._places = _personal(self._body)
 
-    def body(self, chosen: Sequence[Section]) -> tuple[list[bytes], list[tuple[int, int]]]:
-        """Return the body's bytes, and at which places in it which of `personal.own` come in.
+    def body(self, chosen: Sequence[Section]) -> Body:
+        """Return the body with what `personal.own` returns still to come in.
 
         Raises RenderError for articles and categories that are not in this run.
         """
@@ -127,15 +127,14 @@ class Press:
             pieces = [self._piece(slip) for slip in layout.body()]
             txt, html = [piece.txt for piece in pieces], [piece.html for piece in pieces]
         line_txt, line_html, order = self._line(shown + left, len(blocks))
-        inside_txt, inside_html = self._inside if rows_txt else ([b""], [b""])
         return self._filled(
             (
-                line_txt % tuple([names_txt[at] for at in order]),
-                line_html % tuple([names_html[at] for at in order]),
-                b"".join(rows_txt).join(inside_txt),
-                b"".join(rows_html).join(inside_html),
-                b"".join(txt),
-                b"".join(html),
+                (line_txt % tuple([names_txt[at] for at in order]),),
+                (line_html % tuple([names_html[at] for at in order]),),
+                _listed(self._inside[0], rows_txt),
+                _listed(self._inside[1], rows_html),
+                txt,
+                html,
             )
         )
 
@@ -145,15 +144,21 @@ class Press:
         inside = sum(map(self._weights.of, rows)) + self._contents.size if rows else 0
         return Layout(chosen, *fit(chosen, self._weights, self._room - inside))
 
-    def _filled(self, values: Sequence[bytes]) -> tuple[list[bytes], list[tuple[int, int]]]:
-        body = self._body
-        if self._marked:
-            body = Pattern(body.filled({name: (value,) for name, value in zip(_SHARED, values, strict=True)}))
-            return body.parts, _personal(body)
-        parts = body.parts.copy()
-        for at, name in self._shared_places:
-            parts[at] = values[name]
-        return parts, self._places
+    def _filled(self, values: Sequence[Sequence[bytes]]) -> Body:
+        parts: list[bytes] = []
+        places: list[tuple[int, int]] = []
+        for fixed, own, what in self._stretches:
+            if own is not None:
+                places.append((len(parts), own))
+            parts.append(fixed)
+            if what is not None:
+                parts += values[what]
+        if not self._marked:
+            return Body(parts, places)
+        for at, own in places:
+            parts[at] = mark(_OWN[own])
+        pattern = Pattern(b"".join(parts))
+        return Body(pattern.parts, [(at, personal.PLACES[name]) for at, name in pattern.places])
 
     def _line(self, count: int, categories: int) -> _Line:
         key = (count, categories)
@@ -193,7 +198,7 @@ class Press:
         values |= {"reader": MARKED, **self._shared}
         txt = encode(self._paper.plain(f"digest/{template}.txt", **values), "txt")
         html = encode(render(f"digest/{template}.html", **values), "html")
-        self._marked |= bool(_personal(Pattern(txt)) or _personal(Pattern(html)))
+        self._marked |= any(name in personal.PLACES for wire in (txt, html) for _, name in Pattern(wire).places)
         return Piece(txt, html, size(txt, self._longest) + size(html, self._longest))
 
 
@@ -208,8 +213,26 @@ def _remembered(known: dict[_Key, _Value], key: _Key, value: _Value) -> _Value:
     return value
 
 
-def _personal(pattern: Pattern) -> list[tuple[int, int]]:
-    return [(at, personal.PLACES[name]) for at, name in pattern.places if name in personal.PLACES]
+def _listed(inside: Sequence[bytes], rows: Sequence[bytes]) -> Sequence[bytes]:
+    """Return the contents list as pieces, empty without rows."""
+    if not rows:
+        return ()
+    listed = [inside[0]]
+    for part in inside[1:]:
+        listed += rows
+        listed.append(part)
+    return listed
+
+
+def _stretches(page: Pattern) -> list[tuple[bytes, int | None, int | None]]:
+    """Return the page in order: bytes, or which of a reader's own instead; then which of the shared values."""
+    found: list[tuple[bytes, int | None, int | None]] = []
+    for at in range(0, len(page.parts), 2):
+        name = page.parts[at + 1].decode() if at + 1 < len(page.parts) else ""
+        found.append((page.parts[at], None, _SHARED.get(name)))
+        if name in personal.PLACES:
+            found.append((b"", personal.PLACES[name], None))
+    return found
 
 
 def _markup(mark: str) -> Markup:

@@ -103,7 +103,7 @@ class DigestComposer:
         letterhead = self._letterheads.get(lead)
         if letterhead is None:
             letterhead = self._letterheads[lead] = Letterhead(self._fields, self._subject(lead, readers.MARKED))
-        return AssembledSheet(self._frame.language, letterhead, *press.body(chosen), self._inert)
+        return AssembledSheet(self._frame.language, letterhead, press.body(chosen), self._inert)
 
     def _subject(self, lead: int, reader: Reader) -> SubjectLine:
         words = self._paper.plain(

@@ -44,6 +44,11 @@ def slot(name: str) -> str:
     return f"\ue000{name}\ue001"
 
 
+def mark(name: str) -> bytes:
+    """Return what stands for a slot among encoded bytes."""
+    return _MARK + name.encode() + _MARK
+
+
 def has_slots(words: str) -> bool:
     """Tell whether something is to come into `words`."""
     return _SLOT.search(words) is not None
@@ -72,7 +77,7 @@ class Pattern:
 
 def split(wire: bytes, name: str) -> list[bytes]:
     """Return `wire` in the pieces between which the slot `name` stands; other slots stay."""
-    return wire.split(_MARK + name.encode() + _MARK)
+    return wire.split(mark(name))
 
 
 def size(wire: bytes, longest: Mapping[str, int]) -> int:

@@ -67,26 +67,47 @@ class Sheet(Protocol):
         """Return the words of one reader's mail, for a preview."""
 
 
+class Body(NamedTuple):
+    """A body as pieces, which may be many."""
+
+    parts: list[bytes]
+    places: list[tuple[int, int]]
+    """Where in `parts`, in order, which of `personal.own` comes in."""
+
+    def gathered(self) -> "Body":
+        """Return the same with all that stands between two places in one piece."""
+        parts, places, begun = list[bytes](), list[tuple[int, int]](), 0
+        for at, what in self.places:
+            parts.append(b"".join(self.parts[begun:at]))
+            places.append((len(parts), what))
+            parts.append(b"")
+            begun = at + 1
+        return Body([*parts, b"".join(self.parts[begun:])], places)
+
+
 @dataclass(slots=True, eq=False)  # not frozen: with as many sets as readers, each mail makes one
 class AssembledSheet:
     """The sheet of templates that say no more of a reader than they may (see readers.py)."""
 
     language: str
     letterhead: Letterhead
-    body: list[bytes]
-    places: Sequence[tuple[int, int]]
-    """Where in `body` what of `personal.own` comes in."""
+    body: Body
     inert: PersonalLinks | None
     """What stands instead of anybody's links in tests and copies."""
+    uses: int = 0
 
     def message(self, post: Envelope, links: PersonalLinks, name: str = "", signer: Signer | None = None) -> Message:
         """Return one reader's mail: little more than a join. Raises RenderError for a malformed link or address."""
+        self.uses += 1
+        if self.uses == 2:  # one that is used once would be copied once too often
+            self.body = self.body.gathered()
+        body = self.body
         links = self.inert or links
         recipient = address(post.to)
         head = personal.head(recipient, post, links)
-        parts = [b"", self.letterhead.wire, *head, b"\r\n", *self.body]
-        own, first = personal.own(name, links, self.language), len(parts) - len(self.body)
-        for at, what in self.places:
+        parts = [b"", self.letterhead.wire, *head, b"\r\n", *body.parts]
+        own, first = personal.own(name, links, self.language), len(parts) - len(body.parts)
+        for at, what in body.places:
             parts[first + at] = own[what]
         if signer is not None or self.letterhead.is_personal:
             parts[0] = self._before(head, parts[first:], links, name, signer, post.signed_at or post.date)
@@ -95,10 +116,10 @@ class AssembledSheet:
     def rendered(self, links: PersonalLinks, name: str = "") -> Rendered:
         """Return the words of one reader's mail, read from its very bytes."""
         links = self.inert or links
-        own, body = personal.own(name, links, self.language), self.body.copy()
-        for at, what in self.places:
-            body[at] = own[what]
-        return Rendered(self._subject(links, name), *message.words(b"".join(body)))
+        own, parts = personal.own(name, links, self.language), self.body.parts.copy()
+        for at, what in self.body.places:
+            parts[at] = own[what]
+        return Rendered(self._subject(links, name), *message.words(b"".join(parts)))
 
     def _before(
         self,

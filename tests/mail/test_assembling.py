@@ -277,9 +277,12 @@ def test_a_link_that_mail_cannot_carry_stops_the_mail(links: dict[str, str]) -> 
 def test_no_envelope_adds_a_line_to_the_head(field: str, text: str, mailto: bool) -> None:
     sheet, post = SHEET, samples.envelope()
     plain = sheet.message(post, samples.links(mailto=mailto)).content.partition(b"\r\n\r\n")[0]
-    hostile = {"to": f"{text}@example.org", "message_id": f"<{text}@harbour.example>"}[field]
+    hostile = {
+        "to": post._replace(to=f"{text}@example.org"),
+        "message_id": post._replace(message_id=f"<{text}@harbour.example>"),
+    }[field]
     try:
-        message = sheet.message(post._replace(**{field: hostile}), samples.links(mailto=mailto))
+        message = sheet.message(hostile, samples.links(mailto=mailto))
     except RenderError:
         return
     head = message.content.partition(b"\r\n\r\n")[0]

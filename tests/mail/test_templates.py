@@ -133,7 +133,7 @@ def test_what_says_more_of_its_reader_than_it_declares_is_refused_with_the_way_o
 ) -> None:
     name = f"digest/{file.replace('_', '.')}"
     with pytest.raises(RenderError, match=rf"{name} .* line 2 .*reader: full") as refused:
-        composer(tmp_path, **{file: f"one\n{source}\n"}).render(samples.reader())
+        composer(tmp_path, Marking.NONE, **{file: f"one\n{source}\n"}).render(samples.reader())
     assert "reader.name" in str(refused.value)
 
 
