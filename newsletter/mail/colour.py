@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from newsletter.publication.checks import contrast
+
 WHITE: Final = "#ffffff"
 NIGHT: Final = "#161616"
 _AA: Final = 4.5
@@ -13,15 +15,9 @@ def is_colour(text: str) -> bool:
     return re.fullmatch("#[0-9a-fA-F]{6}", text) is not None
 
 
-def contrast(one: str, other: str) -> float:
-    """Return the contrast ratio of two colours, 1 to 21 (WCAG 2.2, definition of contrast ratio)."""
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
 def readable(colour: str, background: str) -> str:
     """Return `colour`, or the nearest shade towards black or white that can be read on `background`."""
-    end = 0 if _luminance(background) > 0.18 else 255
+    end = 0 if ink_on(background) == NIGHT else 255
     channels = _channels(colour)
     for step in range(21):
         shade = "#" + "".join(f"{round(value + (end - value) * step / 20):02x}" for value in channels)
@@ -37,11 +33,3 @@ def ink_on(colour: str) -> str:
 
 def _channels(colour: str) -> list[int]:
     return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-
-
-def _luminance(colour: str) -> float:
-    red, green, blue = (
-        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-        for value in (channel / 255 for channel in _channels(colour))
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from newsletter.foundation.errors import RenderError
-from newsletter.mail.colour import contrast, ink_on, readable
-from newsletter.mail.senders import why_not_display_name
+from newsletter.mail.colour import ink_on, readable
+from newsletter.publication.checks import contrast, display_name
 from tests.mail.samples import FACTS
 
 
@@ -30,14 +30,14 @@ from tests.mail.samples import FACTS
     ],
 )
 def test_names_that_mailbox_providers_take_for_a_trick_are_refused(name: str) -> None:
-    assert why_not_display_name(name)
+    assert display_name(name)
     with pytest.raises(RenderError, match="name"):
         replace(FACTS, name=name)
 
 
 @pytest.mark.parametrize("name", ["The Harbour Post", "Zürcher Bote & Söhne", "24/7 News", "الخليج", "L'Écho", "Post®"])
 def test_names_of_newspapers_are_accepted(name: str) -> None:
-    assert why_not_display_name(name) is None
+    assert display_name(name) is None
     assert replace(FACTS, name=name).name == name
 
 
