@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench words lock format clean environment development
+.PHONY: help install demo test check bench chaos words lock format clean environment development
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,9 @@ check: development ## Check lint, format, types, import contracts, and migration
 
 bench: development ## Measure, each figure beside a peer or limit; ARGS=--json gives one document
 	@.venv/bin/python -m bench $(ARGS)
+
+chaos: development ## Break things while digests go out, and count; ARGS="--only X1 --seed 7 --full"
+	@.venv/bin/python -m tests.chaos $(ARGS)
 
 words: development ## Gather the words that readers see into newsletter/translations, and list what is untranslated
 	@.venv/bin/python -m scripts.words

@@ -80,14 +80,16 @@ class Installation:
             *("--timezone", "Europe/Berlin"),
         )
 
-    def start(self, *words: str, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    def start(
+        self, *words: str, before: Sequence[str] = (), program: Sequence[str] = COMMAND
+    ) -> subprocess.Popen[bytes]:
         """Start a long-running command in a process group of its own; its output goes to a file.
 
         `before` are words of a program that makes room for the command and then becomes it.
         """
         with (self.folder / f"{words[0]}-{len(self.running)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [*before, *COMMAND, *words],
+                [*before, *program, *words],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,

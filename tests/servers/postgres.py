@@ -20,6 +20,8 @@ from tests.servers.process import serving
 
 CARELESS = ("-F", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 """Fast and unsafe: never where the promise about crashes is what is tested."""
+CRASH = signal.SIGQUIT
+"""Ends the server at once, as if the power went: it recovers when it is started again."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,15 @@ def running(durable: bool = False) -> Iterator[PostgresServer]:
     # Short, for a socket's path may have 107 bytes; not under pytest's own folder, which other users cannot enter.
     scratch = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
-        with _own(scratch, () if durable else CARELESS) as server:
+        server, argv = made(scratch, () if durable else CARELESS)
+        with serving(argv, scratch, server.answers, CRASH):
             yield server
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _own(scratch: Path, flags: tuple[str, ...]) -> Iterator[PostgresServer]:
+def made(scratch: Path, flags: tuple[str, ...] = ()) -> tuple[PostgresServer, list[str]]:
+    """Make a server's files in `scratch`; return it, and the command that runs it. Raises Missing."""
     programs, before = prepared(scratch)
     data = scratch / "data"
     made = subprocess.run(
@@ -103,5 +106,4 @@ def _own(scratch: Path, flags: tuple[str, ...]) -> Iterator[PostgresServer]:
     )
     # A socket in our folder alone: no port to collide on, and nobody else on the machine can connect.
     argv = [*before, str(programs / "postgres"), "-D", str(data), "-k", str(scratch), "-c", "listen_addresses=", *flags]
-    with serving(argv, scratch, server.answers, signal.SIGQUIT):
-        yield server
+    return server, argv

@@ -62,8 +62,14 @@ def running() -> Iterator[RedisServer]:
         yield server
         return
     with tempfile.TemporaryDirectory(prefix="redis-") as name:
-        port = free_port()
-        server = RedisServer(f"redis://{LOOPBACK}:{port}/0")
-        argv = [program(), "--port", str(port), "--bind", LOOPBACK, "--dir", name, "--save", "", "--appendonly", "no"]
+        server, argv = made(Path(name))
         with serving(argv, Path(name), server.answers, signal.SIGKILL):
             yield server
+
+
+def made(folder: Path) -> tuple[RedisServer, list[str]]:
+    """Return a server that keeps nothing, and the command that runs it. Raises Missing."""
+    port = free_port()
+    server = RedisServer(f"redis://{LOOPBACK}:{port}/0")
+    keeps = ["--dir", str(folder), "--save", "", "--appendonly", "no"]
+    return server, [program(), "--port", str(port), "--bind", LOOPBACK, *keeps]

@@ -1,0 +1,85 @@
+"""X7 and X8: the database crashes, Redis dies, is emptied and stays away, while a digest goes out."""
+
+import itertools
+import time
+from typing import Final
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+from tests.chaos.ground import Ground
+from tests.chaos.result import Result, Size, experiment
+from tests.chaos.sink import ACCEPTED
+from tests.chaos.stage import Stage, staged
+
+GROUP: Final = 256
+"""Deliveries of a worker process that a crash of host or database may leave unknown, at most."""
+
+
+def x7(ground: Ground, size: Size, seed: int, *, durable: bool = True) -> Result:
+    """Crash PostgreSQL, again and again. Without durable commits the promise is void: the checker must see it."""
+    readers, crashes = (2_500, 2) if size is Size.CI else (20_000, 8)
+    with (
+        experiment("X7" if durable else "X7 without durable commits", size, seed) as result,
+        staged(
+            ground, "postgresql", readers, sink=("--delay", "0.01"), patches=("--bells", "1", "--lease", "10")
+        ) as stage,
+    ):
+        if not durable:
+            _forget_commits(stage)
+        stage.plan()
+        stage.worker()
+        for number in range(1, crashes + 1):
+            stage.reached(number * readers // (crashes + 2))
+            ground.postgres.crash()
+            ground.postgres.start()
+        stage.over()
+        stage.judge(result, unknown=crashes * GROUP * stage.children)
+        result.counts["crashes"] = crashes
+    return result
+
+
+def _forget_commits(stage: Stage) -> None:
+    """Let a commit be told before it is kept, and kept as late as can be."""
+    url = make_url(stage.place.database_url)
+    with psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False)) as connection:
+        connection.autocommit = True
+        connection.execute(f'ALTER DATABASE "{url.database}" SET synchronous_commit = off')
+        connection.execute("ALTER SYSTEM SET wal_writer_delay = '5s'")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def x8(ground: Ground, size: Size, seed: int) -> Result:
+    """Kill Redis, empty it, let it be away for a while."""
+    readers, away = (4_000, 3.0) if size is Size.CI else (20_000, 30.0)
+    with (
+        experiment("X8", size, seed) as result,
+        staged(
+            ground,
+            "postgresql",
+            readers,
+            sink=("--delay", "0.01"),
+            patches=("--bells", "1") if size is Size.CI else (),
+        ) as stage,
+    ):
+        stage.plan()
+        worker = stage.worker()
+        stage.reached(readers // 4)
+        _away(ground, 0.0)
+        stage.reached(readers // 2)
+        ground.redis.server.flush()
+        stage.reached(readers * 3 // 4)
+        _away(ground, away)
+        stage.over()
+        stage.judge(result, unknown=0)
+        result.exactly("worker_ended", worker.poll() is not None, False)
+        times = [one.at for one in stage.sink.seen() if one.kind in ACCEPTED]
+        longest = max(later - earlier for earlier, later in itertools.pairwise(times))
+        result.within("longest_stall", longest, 30)
+    return result
+
+
+def _away(ground: Ground, seconds: float) -> None:
+    ground.redis.crash()
+    time.sleep(seconds)
+    ground.redis.start()

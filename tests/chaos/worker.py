@@ -1,0 +1,50 @@
+"""A worker as `newsletter worker` starts it, with what an experiment cannot wait for made shorter.
+
+    python -m tests.chaos.worker [--bells SECONDS] [--lease SECONDS] -- worker …
+
+The program itself carries no hooks: everything is put around it here, before its own command is run.
+"""
+
+import argparse
+import datetime
+import sys
+from functools import partial
+from typing import Final
+from unittest import mock
+
+from newsletter import cli
+from newsletter.delivery.ledger import Ledger
+from newsletter.foundation.queue import queue
+from newsletter.tasks import engines
+
+PROGRAM: Final = (sys.executable, "-m", "tests.chaos.worker")
+
+
+def ring_faster(seconds: float) -> None:
+    """Let the schedule ring at least every so often. Embedded workers look each second anyway."""
+    for entry in queue.conf.beat_schedule.values():
+        entry["schedule"] = min(entry["schedule"], seconds)
+
+
+def shorten_leases(seconds: float) -> None:
+    """Let leases end after so many seconds instead of minutes."""
+    mock.patch.object(engines, "Ledger", partial(Ledger, lease=datetime.timedelta(seconds=seconds))).start()
+
+
+def main() -> None:
+    """Change what was asked for, then be the command."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bells", type=float)
+    parser.add_argument("--lease", type=float)
+    parser.add_argument("command", nargs="+")
+    given = parser.parse_args()
+    if given.bells:
+        ring_faster(given.bells)
+    if given.lease:
+        shorten_leases(given.lease)
+    sys.argv = ["newsletter", *given.command]
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
