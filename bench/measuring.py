@@ -15,17 +15,22 @@ class Effort:
     """How much is measured."""
 
     rounds: int
-    """Turns that each measure gets."""
+    """Turns that each measure gets, where a turn takes seconds."""
+    few_rounds: int
+    """The same where it takes up to a minute."""
     seconds: float
     """Length of a turn, where a turn is a time."""
+    stretch: float
+    """Seconds that a digest should take through a slow relay, long beside what its beginning takes."""
     readers: int
     """Of a digest, where a turn is a digest."""
+    few: int
     many: int
-    """Readers where memory is compared with that of a few."""
+    """Readers where what a few take is compared with what many take."""
 
 
-FULL: Final = Effort(rounds=3, seconds=3.0, readers=20_000, many=100_000)
-QUICK: Final = Effort(rounds=1, seconds=1.0, readers=2_000, many=5_000)
+FULL: Final = Effort(rounds=5, few_rounds=3, seconds=3.0, stretch=20.0, readers=50_000, few=10_000, many=1_000_000)
+QUICK: Final = Effort(rounds=1, few_rounds=1, seconds=1.0, stretch=2.0, readers=2_000, few=500, many=5_000)
 
 
 def by_turns(rounds: int, *measures: Callable[[], T]) -> list[list[T]]:

@@ -32,14 +32,19 @@ class Sink:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Sink]:
-    """Give a sink in a process of its own."""
-    port = free_port()
-    if postfix := program("smtp-sink"):
+def running(*, delay: float = 0.0, everywhere: bool = False) -> Iterator[Sink]:
+    """Give a sink in a process of its own.
+
+    `delay` is the round trip, in seconds, that each answer takes; `everywhere`: it listens on all addresses.
+    """
+    port, address = free_port(), "0.0.0.0" if everywhere else LOOPBACK
+    postfix = None if delay else program("smtp-sink")  # which delays only in whole seconds
+    if postfix:
         user = ("-u", "nobody") if os.geteuid() == 0 else ()
-        argv, name = [postfix, *user, f"{LOOPBACK}:{port}", "1000"], "smtp-sink"
+        argv, name = [postfix, *user, f"{address}:{port}", "1000"], "smtp-sink"
     else:
-        argv, name = [sys.executable, str(_ROOT / "bench" / "own_sink.py"), str(port)], "our own sink"
+        argv = [sys.executable, str(_ROOT / "bench" / "own_sink.py"), address, str(port), str(delay)]
+        name = "our own sink"
     with (
         tempfile.TemporaryDirectory(prefix="sink-") as folder,
         serving(argv, Path(folder), partial(port_answers, port), signal.SIGTERM),
