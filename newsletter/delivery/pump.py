@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,6 +39,8 @@ _PATIENCE: Final = 5.0
 """Seconds to wait at the end of a slice for replies; later ones are read in the next."""
 _LAST_PATIENCE: Final = 8.0
 """The same when the process is to end."""
+_AT_ONCE: Final = 16
+"""Messages made in a row."""
 _LOOK: Final = 0.1
 _LONG_WAIT: Final = 2.0
 """Seconds of waiting for a limit from which on nobody keeps a chunk meanwhile."""
@@ -82,6 +85,9 @@ class _Draft:
     lane: tuple[str, int] | None = None
     """Its group of mail hosts and how many for it may be on the wire at a time, where that is limited."""
     tries: int = 1
+    job: Job | None = None
+    failed: bool = False
+    """No message can be made of it; the ledger is told."""
 
 
 Told = Mapping[Lease, Mapping[int, Outcome]]
@@ -314,7 +320,8 @@ class Pump:
         """Take back what has not been started."""
         while self._queue:
             draft = self._queue.popleft()
-            self._told.setdefault(draft.lease, {})[draft.id] = _UNSENT
+            if not draft.failed:
+                self._told.setdefault(draft.lease, {})[draft.id] = _UNSENT
 
     async def _drain(self, *, last: bool = False) -> None:
         """Finish what is on the wire, tell the ledger everything, give the chunks back."""
@@ -408,20 +415,37 @@ class Pump:
                 self._queue.append(draft)
                 passed_over += 1
                 continue
+            if draft.failed:
+                continue
             if monotonic() > draft.until:
                 self._told.setdefault(draft.lease, {})[draft.id] = _UNSENT
                 continue
-            try:
-                made = draft.make()
-            except RenderError as error:
-                outcome = Outcome(Verdict.UNSENDABLE, None, str(error))
-                self._told.setdefault(draft.lease, {})[draft.id] = outcome
-                continue
+            job = draft.job
+            if job is None:
+                self._make([draft, *islice(self._queue, _AT_ONCE - 1)])
+                job = draft.job
+                if job is None:
+                    continue
             self._wire[draft.id] = draft
             if draft.lane is not None:
                 self._in_lane[draft.lane[0]] += 1
-            return Job(draft.id, made.return_path, made.recipient, made.content, made.smtputf8, draft.until)
+            return job
         return None
+
+    def _make(self, drafts: Sequence[_Draft]) -> None:
+        """Make the messages of some drafts; in a row they cost a third of what each alone costs between two writes."""
+        for draft in drafts:
+            if draft.job is None and not draft.failed:
+                try:
+                    made = draft.make()
+                except RenderError as error:
+                    draft.failed = True
+                    outcome = Outcome(Verdict.UNSENDABLE, None, str(error))
+                    self._told.setdefault(draft.lease, {})[draft.id] = outcome
+                else:
+                    draft.job = Job(
+                        draft.id, made.return_path, made.recipient, made.content, made.smtputf8, draft.until
+                    )
 
     def _before_dot(self, job: Job) -> None:
         self.journal.about_to_send(job.id)
@@ -438,6 +462,7 @@ class Pump:
             self._seen.append((draft.domain, outcome))
         if verdict is Verdict.UNSENT and draft.tries < _TRIES and not self._halted:
             draft.tries += 1
+            draft.job = None
             self._queue.append(draft)
             self.kick()
             return
