@@ -1,10 +1,12 @@
 """X7 and X8: the database crashes, Redis dies, is emptied and stays away, while a digest goes out."""
 
+import contextlib
 import itertools
 import time
 from typing import Final
 
 import psycopg
+from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from tests.chaos.ground import Ground
@@ -20,6 +22,7 @@ def x7(ground: Ground, size: Size, seed: int, *, durable: bool = True) -> Result
     """Crash PostgreSQL, again and again. Without durable commits the promise is void: the checker must see it."""
     readers, crashes = (2_500, 2) if size is Size.CI else (20_000, 8)
     with (
+        contextlib.ExitStack() as stack,
         experiment("X7" if durable else "X7 without durable commits", size, seed) as result,
         staged(
             ground, "postgresql", readers, sink=("--delay", "0.01"), patches=("--bells", "1", "--lease", "10")
@@ -27,13 +30,17 @@ def x7(ground: Ground, size: Size, seed: int, *, durable: bool = True) -> Result
     ):
         if not durable:
             _forget_commits(stage)
+            stack.callback(_remember_commits, ground)
         stage.plan()
         stage.worker()
         for number in range(1, crashes + 1):
             stage.reached(number * readers // (crashes + 2))
             ground.postgres.crash()
             ground.postgres.start()
-        stage.over()
+        if durable:
+            stage.over()
+        else:  # it may never be over: what the ledger was told it does not know any more
+            time.sleep(8)
         stage.judge(result, unknown=crashes * GROUP * stage.children)
         result.counts["crashes"] = crashes
     return result
@@ -47,6 +54,11 @@ def _forget_commits(stage: Stage) -> None:
         connection.execute(f'ALTER DATABASE "{url.database}" SET synchronous_commit = off')
         connection.execute("ALTER SYSTEM SET wal_writer_delay = '5s'")
         connection.execute("SELECT pg_reload_conf()")
+
+
+def _remember_commits(ground: Ground) -> None:
+    ground.postgres.server._run(sql.SQL("ALTER SYSTEM RESET wal_writer_delay"))
+    ground.postgres.server._run(sql.SQL("SELECT pg_reload_conf()"))
 
 
 def x8(ground: Ground, size: Size, seed: int) -> Result:

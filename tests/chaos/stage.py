@@ -29,6 +29,8 @@ from tests.journeys.processes import COMMAND, Installation, eventually
 CONNECTIONS: Final = 5
 """Of each worker process."""
 DONE: Final = ("sent", "cancelled")
+QUIET: Final = 1.5
+"""Seconds in which nothing must happen any more."""
 
 
 @dataclass
@@ -80,9 +82,14 @@ class Stage:
         eventually(lambda: self.sink.accepted() >= number, seconds, every=0.02)
 
     def over(self, seconds: float = 240) -> None:
-        """Wait until the run is over, and for whatever would still come after it."""
-        eventually(lambda: self.state() in DONE, seconds, every=0.2)
-        time.sleep(0.3)
+        """Wait until the run is over and stays so: what is told late may open it again."""
+        quiet_since = None
+        deadline = time.monotonic() + seconds
+        while quiet_since is None or time.monotonic() < quiet_since + QUIET:
+            assert time.monotonic() < deadline, f"not over within {seconds} s: {self.counts()}"
+            time.sleep(0.2)
+            quiet = self.state() in DONE and not any(self.counts()[state] for state in checker.OPEN)
+            quiet_since = (quiet_since or time.monotonic()) if quiet else None
 
     def findings(self) -> checker.Findings:
         """Compare the ledger with the sink; fails where counters and rows disagree."""

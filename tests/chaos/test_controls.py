@@ -23,7 +23,7 @@ from tests.chaos.result import Size
 from tests.chaos.sink import Seen
 from tests.delivery import world
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 KILLED = Fault("reply: read", "exit", after=20, seconds=0)
 
 

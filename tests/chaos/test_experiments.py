@@ -10,6 +10,7 @@ from tests.chaos.result import Size
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(600)
 @pytest.mark.postgres
 @pytest.mark.redis
 @pytest.mark.parametrize("name", EXPERIMENTS)
