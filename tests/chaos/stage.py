@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from newsletter.app import create_app
 from newsletter.audience.models import Subscriber
 from newsletter.delivery.models import Delivery, Mailing
 from newsletter.digests.models import Run
-from newsletter.foundation.db import db
+from newsletter.foundation.db import db, transaction
 from tests.chaos import checker
 from tests.chaos.ground import Ground
 from tests.chaos.result import Result
@@ -138,6 +138,8 @@ def staged(
         place = stack.enter_context(Installation(folder, relay.url, url, redis_url, more=more))
         with app.app_context():
             world.build(readers)
+            with transaction() as session:
+                session.execute(text("ANALYZE"))  # as the database does by itself a while after so much was added
         stage = Stage(place, relay, app, readers, scaled_out, patches, children)
         stack.callback(stage.leave)
         yield stage
