@@ -175,6 +175,11 @@ class Desk:
             self.ledger.put_off(lease.mailing_id, self.ready_at(lease.sender, lease.stream) or utc_now() + _NO_RELAY)
             self.ledger.release(lease)
 
+    def close(self) -> None:
+        """Let go of connections to relays and to the database."""
+        self.throttle.close()
+        self.ledger.close()
+
     def seconds_to_next(self) -> float | None:
         """Return the seconds until a deferred delivery is due, at least one."""
         due_at = self.ledger.next_due()
@@ -222,7 +227,7 @@ class Engine:
         async def goodbye() -> None:
             for pump in self._pumps.values():
                 await pump.close()
-            await self._in_thread(self._desk.throttle.close)
+            await self._in_thread(self._desk.close)
 
         self._loop.run_until_complete(goodbye())
         self._loop.close()

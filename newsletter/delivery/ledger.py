@@ -29,7 +29,7 @@ from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryStat
 from newsletter.delivery.replies import Outcome
 from newsletter.delivery.settling import count, fold
 from newsletter.foundation.clock import utc_now
-from newsletter.foundation.db import UTCDateTime, transaction
+from newsletter.foundation.db import OwnSession, UTCDateTime, db, transaction
 
 GROUP: Final = 128
 """Deliveries marked at a time, at most."""
@@ -97,9 +97,15 @@ class Ledger:
 
     def __init__(self, app: Flask, owner: str, lease: datetime.timedelta = LEASE) -> None:
         self._app = app
+        with app.app_context():
+            self._own = OwnSession(db.engine)
         self.owner = owner
         self._lease = lease
         self._composers: dict[int, Composer] = {}
+
+    def close(self) -> None:
+        """Let the connection go; called in the thread that used it."""
+        self._own.close()
 
     def claim(self, *, bulk: bool) -> Lease | None:
         """Lease the next chunk that is ready, oldest first; None when there is no work.
@@ -146,10 +152,11 @@ class Ledger:
         """
         group = Group()
         try:
-            with self._app.app_context(), transaction() as session:
+            with self._own.transaction() as session:
                 now = utc_now()
-                fold(session, lease.mailing_id, told, relay_id, now, owner=self.owner)
-                self._begin(session, lease, size, group, sort_out, now)
+                accepted = fold(session, told, relay_id, now, owner=self.owner)
+                if not self._begin(session, lease, size, group, sort_out, accepted, now):
+                    _count_accepted(session, lease.mailing_id, accepted)
         except _StoppedError:
             lease.exhausted = True
             self.settle(lease, told, relay_id)
@@ -160,8 +167,16 @@ class Ledger:
         return group
 
     def _begin(
-        self, session: Session, lease: Lease, size: int, group: Group, sort_out: SortOut | None, now: datetime.datetime
-    ) -> None:
+        self,
+        session: Session,
+        lease: Lease,
+        size: int,
+        group: Group,
+        sort_out: SortOut | None,
+        accepted: int,
+        now: datetime.datetime,
+    ) -> bool:
+        """Fill `group`. Returns whether anything was begun; then the counters have moved by `accepted`, too."""
         renewed = (
             session.connection()
             .execute(
@@ -172,17 +187,17 @@ class Ledger:
         )
         if renewed is None:
             lease.exhausted = True
-            return
+            return False
         state, lease.per_hour = renewed
         if state == MailingState.CANCELLED:
             skip_chunk(session, lease.mailing_id, lease.chunk_id, now)
         if state != MailingState.SENDING:
             lease.exhausted = True
-            return
+            return False
         prepared = lease.composes.prepare(session, lease.chunk_id, lease.position, size, now)
         lease.exhausted = len(prepared) < size
         if not prepared:
-            return
+            return False
         first, lease.position = prepared[0].id, prepared[-1].id
         reasons: dict[int, Reason] = {}
         for one in prepared:
@@ -197,13 +212,18 @@ class Ledger:
         whole = (lease.chunk_id, first, lease.position) if len(group.messages) == len(prepared) else None
         _mark_skipped(session, lease.mailing_id, reasons, now)
         _mark_waiting(session, lease.mailing_id, waiting)
-        _mark_sending(session, lease.mailing_id, group.messages, whole, now, full=lease.composes.full)
+        if not group.messages:
+            return False
+        moves = {"accepted": accepted, "full": len(group.messages) if lease.composes.full else 0}
+        _mark_sending(session, lease.mailing_id, list(group.messages), whole, moves, now)
+        return True
 
     def settle(self, lease: Lease, told: Mapping[int, Outcome], relay_id: int) -> None:
         """Fold outcomes in."""
         if told:
-            with self._app.app_context(), transaction() as session:
-                fold(session, lease.mailing_id, told, relay_id, utc_now(), owner=self.owner)
+            with self._own.transaction() as session:
+                accepted = fold(session, told, relay_id, utc_now(), owner=self.owner)
+                _count_accepted(session, lease.mailing_id, accepted)
 
     def release(self, lease: Lease, *, not_before: datetime.datetime | None = None) -> None:
         """Give the chunk back, done if nothing of it is left to send, and finish the mailing if this was the last."""
@@ -297,40 +317,40 @@ _MARK: Final = (
 def _mark_sending(
     session: Session,
     mailing_id: int,
-    ids: Iterable[int],
+    ids: list[int],
     whole: tuple[int, int, int] | None,
+    moves: Mapping[str, int],
     now: datetime.datetime,
-    *,
-    full: bool,
 ) -> None:
     """Mark deliveries as being sent, by the range of their keys where it holds no others (`whole`: chunk, from, to)."""
-    ids = list(ids)
-    if not ids:
-        return
+    connection = session.connection()
     if whole is not None:
         chunk, first, last = whole
-        marked = session.connection().execute(_MARK, {"chunk": chunk, "first": first, "last": last, "now": now})
+        marked = connection.execute(_MARK, {"chunk": chunk, "first": first, "last": last, "now": now})
     else:
-        marked = session.connection().execute(
+        marked = connection.execute(
             update(Delivery)
             .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.PLANNED)
             .values(
                 state=DeliveryState.SENDING,
                 offered_at=case((Delivery.offered_at.is_(None), now), else_=Delivery.offered_at),
             )
-            .execution_options(synchronize_session=False)
         )
-    begun = session.connection().execute(
-        _BEGUN, {"mailing": mailing_id, "number": len(ids), "full": len(ids) if full else 0}
-    )
+    begun = connection.execute(_BEGUN, {"mailing": mailing_id, "number": len(ids), **moves})
     if marked.rowcount != len(ids) or not begun.rowcount:
         raise _StoppedError
 
 
 _BEGUN: Final = text(
-    "UPDATE mailings SET planned = planned - :number, sending = sending + :number, "
-    "rendered_in_full = rendered_in_full + :full WHERE id = :mailing AND state = 'sending'"
+    "UPDATE mailings SET planned = planned - :number, sending = sending + :number - :accepted, "
+    "accepted = accepted + :accepted, rendered_in_full = rendered_in_full + :full "
+    "WHERE id = :mailing AND state = 'sending'"
 )
+
+
+def _count_accepted(session: Session, mailing_id: int, number: int) -> None:
+    if number:
+        count(session, {(mailing_id, DeliveryState.SENDING, DeliveryState.ACCEPTED): number})
 
 
 def _mark_waiting(session: Session, mailing_id: int, waiting: Mapping[int, datetime.datetime]) -> None:

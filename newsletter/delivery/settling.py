@@ -23,17 +23,17 @@ _PUT_OFF: Final = (Verdict.TEMPORARY, Verdict.BLOCKED)
 _SETTLED: Final = (DeliveryState.ACCEPTED, DeliveryState.FAILED, DeliveryState.SKIPPED)
 
 
-def fold(
-    session: Session, mailing_id: int, told: Mapping[int, Outcome], relay_id: int, now: datetime.datetime, *, owner: str
-) -> None:
-    """Record what `owner` was told of one mailing: in two statements where all were accepted, the rule by far."""
+def fold(session: Session, told: Mapping[int, Outcome], relay_id: int, now: datetime.datetime, *, owner: str) -> int:
+    """Record what `owner` was told: in one statement where all were accepted, the rule by far.
+
+    Returns how many moved from `sending` to `accepted`: the caller moves the mailing's counters by those.
+    """
     taken = {key: outcome for key, outcome in told.items() if outcome.verdict is Verdict.ACCEPTED}
-    if taken:
-        moved = _accept(session, taken, relay_id, now)
-        count(session, {(mailing_id, DeliveryState.SENDING, DeliveryState.ACCEPTED): moved})
-        if moved == len(taken):
-            told = {key: outcome for key, outcome in told.items() if key not in taken}
+    moved = _accept(session, taken, relay_id, now) if taken else 0
+    if moved == len(taken):
+        told = {key: outcome for key, outcome in told.items() if key not in taken} if len(told) > moved else {}
     settle(session, told, now, relay_id, owner=owner)
+    return moved
 
 
 def _accept(session: Session, taken: Mapping[int, Outcome], relay_id: int, now: datetime.datetime) -> int:

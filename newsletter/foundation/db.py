@@ -122,6 +122,46 @@ def transaction() -> Iterator[Session]:
         raise
 
 
+class OwnSession:
+    """A session with a connection of its own, for a thread that has many short transactions and wants no other costs.
+
+    The connection is opened when first needed, kept, and replaced after an error. Use it in one thread only.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._session: Session | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Run the block in one transaction and commit it, or roll back and raise."""
+        if self._session is None:
+            connection = self._engine.connect().execution_options(**{_IMMEDIATE: True})
+            self._session = Session(connection, expire_on_commit=False)
+        session = self._session
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            self.close()
+            raise
+        session.expunge_all()
+
+    def close(self) -> None:
+        """Roll back what is open and let the connection go, whatever state it is in."""
+        session, self._session = self._session, None
+        if session is not None:
+            connection = session.get_bind()
+            assert isinstance(connection, Connection)
+            connection.invalidate()
+            session.close()
+            connection.close()
+
+    def __del__(self) -> None:
+        """Leave no connection open that nobody can reach any more."""
+        self.close()
+
+
 def lock_rows(session: Session, statement: Any) -> Any:
     """Return `statement` with FOR UPDATE where the engine has it; SQLite's writers are serial anyway."""
     return statement.with_for_update() if session.get_bind().dialect.name == "postgresql" else statement
