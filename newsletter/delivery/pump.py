@@ -39,7 +39,7 @@ _PATIENCE: Final = 5.0
 """Seconds to wait at the end of a slice for replies; later ones are read in the next."""
 _LAST_PATIENCE: Final = 8.0
 """The same when the process is to end."""
-_AT_ONCE: Final = 16
+_AT_ONCE: Final = 32
 """Messages made in a row."""
 _LOOK: Final = 0.1
 _LONG_WAIT: Final = 2.0

@@ -9,10 +9,11 @@ import functools
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import css_inline
 import jinja2
+from jinja2.bccache import Bucket
 
 from newsletter.foundation import languages
 from newsletter.foundation.errors import RenderError
@@ -24,8 +25,29 @@ from newsletter.mail.shapes import PublicationFacts
 _COLUMNS: Final = 72
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Compiled templates, shared by the environments of all languages: only what they are rendered with differs."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        kept = self._kept.get(bucket.key)
+        if kept is not None:
+            bucket.bytecode_from_string(kept)  # it looks whether the source is still the same
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED: Final = _Compiled()
+
+
 class _Shelf(jinja2.BaseLoader):
-    """An operator's templates before ours, which `ours/…` names even so; each is checked when it is taken."""
+    """An operator's templates before ours, which `ours/…` names even so; each is checked when it is taken first."""
+
+    _checked: ClassVar[set[tuple[str, str]]] = set()
+    """Name and source of those that are in order, in whatever language."""
 
     def __init__(self, overlay: Path | None) -> None:
         ours = jinja2.FileSystemLoader(folder("templates") / "email")
@@ -36,7 +58,9 @@ class _Shelf(jinja2.BaseLoader):
         self, environment: jinja2.Environment, template: str
     ) -> tuple[str, str | None, Callable[[], bool] | None]:
         found = self._inner.get_source(environment, template)
-        readers.check(environment, found[0], template)
+        if (template, found[0]) not in self._checked:
+            readers.check(environment, found[0], template)
+            self._checked.add((template, found[0]))
         return found
 
 
@@ -44,6 +68,7 @@ class _Shelf(jinja2.BaseLoader):
 def _environment(language: str, overlay: Path | None) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=_Shelf(overlay),
+        bytecode_cache=_COMPILED,
         autoescape=jinja2.select_autoescape(("html",)),
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.i18n"],
@@ -88,6 +113,8 @@ class Stationery:
 
     def is_full(self, templates: Iterable[str]) -> bool:
         """Tell whether any of `templates` is to be rendered anew for each reader (see readers.py)."""
+        if self.is_ours:  # ours never are
+            return False
         with _explained("digest"):
             return readers.is_full(self._environment, templates)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.foundation.errors import RenderError
+from newsletter.foundation.resources import folder
 from newsletter.mail import personal
 from newsletter.mail.digest import ROOM, DigestComposer
 from newsletter.mail.shapes import Marking, PublicationFacts, ReaderPart, Rendered, Section
@@ -245,3 +246,10 @@ def test_a_reader_for_whom_there_is_nothing_gets_nothing_in_full_either(tmp_path
     one = composer(tmp_path, body_txt="{# reader: full #}" + ours("body.txt"))
     with pytest.raises(RenderError, match="nothing new"):
         one.compose(ReaderPart((), samples.links()), samples.envelope())
+
+
+def test_none_of_our_own_templates_asks_to_be_rendered_in_full() -> None:
+    """The composer does not even look."""
+    ours = [path for path in (folder("templates") / "email").rglob("*") if path.is_file()]
+    assert ours
+    assert [path.name for path in ours if "reader: full" in path.read_text()] == []
