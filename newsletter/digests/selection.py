@@ -54,7 +54,7 @@ class Selector:
         ids = [subscriber_id for subscriber_id, _ in readers]
         had = self.had(session, ids)
         rows = session.execute(select(Subscriber.id, self.taken).where(Subscriber.id.in_(ids)))
-        taken = {subscriber_id: words for subscriber_id, words in rows}
+        taken = dict(rows.all())
         return {key: self.selection(taken.get(key), after, had.get(key, NOTHING)) for key, after in readers}
 
     def selection(self, taken: str | None, after: int, had: frozenset[int] = NOTHING) -> Selection:

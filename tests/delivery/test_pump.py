@@ -106,9 +106,7 @@ def test_a_process_that_is_to_end_gives_the_rest_back(app_on_each: Flask, tmp_pa
 
 
 @pytest.mark.parametrize("act", ["pause", "cancel"])
-def test_pausing_and_cancelling_act_on_what_is_begun_but_not_sent(
-    app_on_each: Flask, tmp_path: Path, act: str
-) -> None:
+def test_pausing_and_cancelling_act_on_what_is_begun_but_not_sent(app_on_each: Flask, tmp_path: Path, act: str) -> None:
     world.build(300)
     run = world.start()
     mailing_id = db.session.scalars(select(Mailing.id)).one()
