@@ -26,8 +26,8 @@ from newsletter.delivery import finishing, recovery
 from newsletter.delivery.cancelling import skip_chunk
 from newsletter.delivery.composing import Compose, Composer, composer
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, MailingState, Reason
-from newsletter.delivery.replies import Outcome
-from newsletter.delivery.settling import count, fold
+from newsletter.delivery.replies import Outcome, Verdict
+from newsletter.delivery.settling import count, fold, settle
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import OwnSession, UTCDateTime, db, transaction
 
@@ -231,26 +231,29 @@ class Ledger:
         with self._app.app_context(), transaction() as session:
             if session.scalar(select(Mailing.state).where(Mailing.id == lease.mailing_id)) is MailingState.CANCELLED:
                 skip_chunk(session, lease.mailing_id, lease.chunk_id, now)
-            left = session.scalar(
-                select(literal(1)).where(
-                    select(Delivery.id)
-                    .where(
-                        Delivery.chunk_id == lease.chunk_id,
-                        Delivery.state.in_((DeliveryState.PLANNED, DeliveryState.SENDING)),
-                    )
-                    .exists()
+            rest = session.execute(
+                select(Delivery.state, Delivery.id).where(
+                    Delivery.chunk_id == lease.chunk_id,
+                    Delivery.state.in_((DeliveryState.PLANNED, DeliveryState.SENDING)),
                 )
-            )
-            session.execute(
+            ).all()
+            planned = any(row.state is DeliveryState.PLANNED for row in rest)
+            released = session.execute(
                 update(Chunk)
                 .where(Chunk.id == lease.chunk_id, Chunk.fence == lease.fence, Chunk.state == ChunkState.LEASED)
                 .values(
-                    state=ChunkState.READY if left else ChunkState.DONE,
+                    state=ChunkState.READY if planned else ChunkState.DONE,
                     owner="",
                     leased_until=None,
                     not_before=not_before or now,
                 )
+                .execution_options(synchronize_session=False)
             )
+            lost = [row.id for row in rest if row.state is DeliveryState.SENDING]
+            if lost and released.rowcount:  # type: ignore[attr-defined]  # a cursor's result has it
+                # All that we were told is told: what is open even so, a database that forgot a commit has left.
+                forgotten = Outcome(Verdict.UNKNOWN, None, "the database forgot what became of it")
+                settle(session, dict.fromkeys(lost, forgotten), now, owner="")
             finishing.finish_if_settled(session, lease.mailing_id, now)
 
     def next_due(self) -> datetime.datetime | None:

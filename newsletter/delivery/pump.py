@@ -466,7 +466,10 @@ class Pump:
             self._queue.append(draft)
             self.kick()
             return
-        self.journal.told(job.id, outcome)
+        try:
+            self.journal.told(job.id, outcome)
+        except OSError:  # we know it even so; only if we are killed before the ledger does, it is unknown
+            log.warning("the journal cannot be written", exc_info=True)
         self._told.setdefault(draft.lease, {})[draft.id] = outcome
         self._finished += 1
         if verdict is Verdict.ACCEPTED:

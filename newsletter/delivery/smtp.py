@@ -246,7 +246,12 @@ class Session(asyncio.Protocol):
             self._expected.appendleft((_DATA, job))
             self._hang_up("what was prepared was no longer fresh")
             return
-        self._before_dot(job)
+        try:
+            self._before_dot(job)
+        except OSError as error:  # nothing leaves that could not be written down
+            self._expected.appendleft((_DATA, job))
+            self._hang_up(f"the journal cannot be written: {error}")
+            return
         job.phase = Phase.DOT
         self._dotted_at = now
         self._expected.append((_DOT, job))
