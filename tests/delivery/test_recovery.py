@@ -144,3 +144,15 @@ def test_two_workers_never_lease_the_same_chunk(app_on_each: Flask) -> None:
             update(Chunk).values(not_before=utc_now() + datetime.timedelta(hours=1), state=ChunkState.READY)
         )
     assert Ledger(app_on_each, OWNER).claim(bulk=True) is None, "not before its time"
+
+
+def test_what_a_forgetful_database_left_open_is_unknown_when_the_chunk_is_given_back(app_on_each: Flask) -> None:
+    """Its worker has told all that it knew; a commit that was lost leaves deliveries that nobody would look at."""
+    world.build(10)
+    world.start()
+    ledger, lease, ids = begun(app_on_each)
+    ledger.settle(lease, dict.fromkeys(ids[:4], ACCEPTED), 0)
+    ledger.release(lease)
+    assert world.states(db.session()) == {"accepted": 4, "unknown": 6}
+    assert ledger.claim(bulk=True) is None, "and the chunk is done"
+    ledger.close()
