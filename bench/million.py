@@ -15,7 +15,7 @@ from bench.measuring import Effort, by_turns, peak_megabytes
 from bench.places import application, installation
 from bench.sending import Station, order, publish, start_worker
 from newsletter.foundation.clock import utc_now
-from newsletter.foundation.db import db, transaction
+from newsletter.foundation.db import transaction
 from tests.journeys.processes import Installation
 
 _FLAT: Final = Goal("≤", 150)
@@ -48,7 +48,6 @@ def measure(effort: Effort) -> Iterator[Figure]:
         readers.fill(place, effort.many)
         with application(place):
             tries = by_turns(effort.few_rounds, _plan, lambda: _insert(effort.many))
-            _forget_tries()
         planned, bare = map(statistics.median, tries)
         goal, beside = Goal("≤", _PLANNING * effort.many), f"bare INSERT … SELECT of {effort.many:,}"
         yield Figure("planning-1000000", planned, "s", beside, bare, goal)
@@ -77,6 +76,7 @@ def _plan() -> float:
         order(session, utc_now())
         taken = time.perf_counter() - begun
         raise _Undone
+    readers.tidy()  # what was taken back has left its room behind
     return taken
 
 
@@ -89,9 +89,3 @@ def _insert(count: int) -> float:
         taken = time.perf_counter() - begun
         raise _Undone
     return taken
-
-
-def _forget_tries() -> None:
-    """Give back the room that was taken by what was only tried."""
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE deliveries, chunks"))

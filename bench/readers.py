@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from bench.places import CATEGORIES, application
 from newsletter.audience.models import Subscriber, Subscription
-from newsletter.foundation.db import transaction
+from newsletter.foundation.db import db, transaction
 from tests.journeys.processes import Installation
 
 _SEEDED: Final = 5_000
@@ -26,8 +26,13 @@ def fill(place: Installation, count: int) -> None:
         if count > max(there, _SEEDED):
             with transaction() as session:
                 copy(session, max(there, _SEEDED), count)
-            with transaction() as session:
-                session.execute(text("ANALYZE"))
+            tidy()
+
+
+def tidy() -> None:
+    """Do what the database does by itself when it has time: so much at once it has never seen in life."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE" if db.engine.dialect.name == "postgresql" else "ANALYZE"))
 
 
 def copy(session: Session, there: int, count: int) -> None:
