@@ -6,8 +6,7 @@ one for a bad header and a bad name.
 """
 
 import enum
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from newsletter.delivery.wording import (
     AUTHENTICATION_CODES,
@@ -86,8 +85,7 @@ class Failure(enum.StrEnum):
     TEMPORARY = "temporary"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one attempt."""
 
     verdict: Verdict

@@ -9,7 +9,7 @@ import asyncio
 import enum
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from newsletter.delivery.endpoints import Endpoint
@@ -313,7 +313,7 @@ class Session(asyncio.Protocol):
         self._expected.clear()
         self._lockstep.clear()
         for job in under_way.values():
-            self._done(job, job.failed or replace(lost(job.phase, why), code=self._code))
+            self._done(job, job.failed or lost(job.phase, why)._replace(code=self._code))
         self._idle()
 
     def _hang_up(self, why: str, code: int | None = None) -> None:

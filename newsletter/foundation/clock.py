@@ -9,6 +9,5 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)  # noqa: TID251  (this is the module that owns it)
 
 
-def monotonic() -> float:
-    """Return seconds on a clock that never jumps; for durations only."""
-    return time.monotonic()
+monotonic = time.monotonic
+"""Seconds on a clock that never jumps; for durations only."""

@@ -14,6 +14,8 @@ _OWN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "ascti
 
 def mask(text: str) -> str:
     """Return `text` without e-mail addresses, tokens of our links, and passwords in URLs."""
+    if "@" not in text and "/" not in text:
+        return text
     text = _USERINFO.sub("://…@", text)
     return _TOKEN.sub(r"/\1/…", _ADDRESS.sub("…@…", text))
 
