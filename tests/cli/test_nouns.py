@@ -7,6 +7,7 @@ import pytest
 
 from newsletter.cli.deliveries import inert
 from newsletter.delivery.models import Delivery, DeliveryState, Mailing
+from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.operators import accounts, passwords
 from tests.cli.conftest import Command
@@ -130,7 +131,7 @@ def test_unknown_deliveries_are_left_or_resent(seeded: Command) -> None:
     with transaction() as session:
         chosen = session.query(Delivery).order_by(Delivery.id).limit(3).all()
         for delivery in chosen:
-            delivery.state, delivery.attempts = DeliveryState.UNKNOWN, 1
+            delivery.state, delivery.attempts, delivery.unknown_at = DeliveryState.UNKNOWN, 1, utc_now()
         mailing = session.query(Mailing).one()
         mailing.planned, mailing.unknown = mailing.planned - 3, 3
         first, second, third = (str(delivery.id) for delivery in chosen)

@@ -11,7 +11,7 @@ FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>News</title><l
 <item><guid>1</guid><title>Ünïted</title><link>https://gazette.example/1</link><category>World</category></item>
 </channel></rss>"""
 INIT = (
-    "init", "--public-url", "https://news.example.org", "--smtp-url", "smtp://u:p'x#y@127.0.0.1:25",
+    "init", "--public-url", "https://news.example.org", "--smtp-url", "smtp://u:p'x%23y@127.0.0.1:25",
     "--name", "The Gazette", "--site-url", "https://gazette.example", "--category", "Business", "--category", "World",
 )  # fmt: skip
 

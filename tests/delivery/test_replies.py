@@ -259,7 +259,7 @@ def test_replies_that_others_collected_are_judged_on_the_right_side() -> None:
     if not CORPUS.exists():
         pytest.skip("the reference data is not beside the checkout")
     judged = [(name, label, judge(Phase.RCPT, code, text)) for name, label, code, text in quoted_replies()]
-    assert len(judged) > 100 or not nothing_may_be_skipped()
+    assert len(judged) > 80 or not nothing_may_be_skipped()
     blamed_us = [name for name, label, outcome in judged if label in DEAD and outcome.verdict is Verdict.BLOCKED]
     blamed_them = [name for name, label, outcome in judged if label in OURS and outcome.verdict is Verdict.REFUSED]
     assert (blamed_us, blamed_them) == ([], [])
