@@ -19,9 +19,11 @@ _TAKEN: Final = 4
 _CATEGORIES: Final = 50
 _SETS: Final = 100_000
 """Different choices among them: more than any cache holds."""
+_MAILS: Final = 20_000
 _WARM_UP: Final = 1_000
 """Mails that are not counted, in which each article and heading is rendered, once per run."""
-_NAMES: Final = ("Anna", "Bernd Müller", "", "Chiara", "Dr. Émile Ångström")
+_NAMES: Final = ("Anna Nr. {}", "Bernd Müller {}", "", "Chiara {}", "Dr. Émile Ångström {}")
+"""No two readers have the same: what is kept by name is not kept for them."""
 _FLAT: Final = Goal("≤", 1.3, of_peer=True)
 Mail = tuple[ReaderPart, Envelope]
 
@@ -31,7 +33,7 @@ def measure(effort: Effort) -> Iterator[Figure]:
     cards = [samples.card(number) for number in range(_ARTICLES)]
     composer = DigestComposer(samples.FACTS, samples.frame(), samples.categories(), cards)
     naive = NaiveComposer(samples.FACTS, samples.frame(), samples.categories(), cards)
-    mails = [_mail(number, _sections(samples.SLUGS)) for number in range(2000)]
+    mails = [_mail(number, _sections(samples.SLUGS)) for number in range(_MAILS)]
     sheet = composer.sheet(mails[0][0].sections)
     size = len(composer.compose(*mails[0]).content)
     wide, wishes = _wide(), _wishes()
@@ -81,7 +83,7 @@ def _rate(compose: Callable[[Mail], bytes], mails: list[Mail], seconds: float) -
 def _mail(number: int, sections: Sequence[Section]) -> Mail:
     """Return reader `number`'s part: all articles in four categories, links and a name of their own."""
     chance = random.Random(number)
-    reader = samples.reader(*sections, name=chance.choice(_NAMES), token=samples.token(chance))
+    reader = samples.reader(*sections, name=chance.choice(_NAMES).format(number), token=samples.token(chance))
     return reader, samples.envelope(number, f"reader-{number}@example.org")
 
 
