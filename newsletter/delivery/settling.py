@@ -135,9 +135,9 @@ def settle(
     if changes:
         session.connection().execute(_UPDATE, changes)
         count(session, moves)
-        for mailing_id in sorted({row.mailing_id for row in known if row.of_mailing is MailingState.FINISHED}):
-            if any(new is DeliveryState.DEFERRED for mailing, _, new in moves if mailing == mailing_id):
-                finishing.reopen(session, mailing_id, now)
+        # Looked at after the counters have moved, under the mailing's lock: another worker may just have finished it.
+        for mailing_id in sorted({mailing for mailing, _, new in moves if new is DeliveryState.DEFERRED}):
+            finishing.reopen(session, mailing_id, now)
 
 
 def _becomes(
