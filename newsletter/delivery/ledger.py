@@ -225,7 +225,7 @@ class Ledger:
                 accepted = fold(session, told, relay_id, utc_now(), owner=self.owner)
                 _count_accepted(session, lease.mailing_id, accepted)
 
-    def release(self, lease: Lease, *, not_before: datetime.datetime | None = None) -> None:
+    def release(self, lease: Lease) -> None:
         """Give the chunk back, done if nothing of it is left to send, and finish the mailing if this was the last."""
         now = utc_now()
         with self._app.app_context(), transaction() as session:
@@ -245,7 +245,7 @@ class Ledger:
                     state=ChunkState.READY if planned else ChunkState.DONE,
                     owner="",
                     leased_until=None,
-                    not_before=not_before or now,
+                    not_before=now,
                 )
                 .execution_options(synchronize_session=False)
             )
@@ -285,6 +285,13 @@ _READY: Final = (
     .order_by(Chunk.not_before, Chunk.id)
     .limit(1)
 )
+
+
+def anything_ready(session: Session, now: datetime.datetime, *, bulk: bool) -> bool:
+    """Tell whether there is a chunk to claim."""
+    return session.execute(_READY, {"bulk": bulk, "now": now}).first() is not None
+
+
 _RENEW: Final = (
     update(Chunk)
     .where(

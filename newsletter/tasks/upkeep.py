@@ -3,14 +3,21 @@
 import datetime
 from typing import Final
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.audience import preferences
 from newsletter.audience import upkeep as audience
 from newsletter.content import numbering, sources
-from newsletter.delivery import database_meters, hosts, mail_exchangers, recovery, slowdowns, workers
-from newsletter.delivery.models import Chunk, ChunkState, Mailing, MailingState
+from newsletter.delivery import (
+    cancelling,
+    database_meters,
+    hosts,
+    ledger,
+    mail_exchangers,
+    recovery,
+    slowdowns,
+    workers,
+)
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.queue import queue
@@ -38,24 +45,13 @@ def sweep() -> None:
         recovery.regroup_due(session, now)
         recovery.resend_unknown_confirmations(session, now)
         preferences.resume_due(session, now)
+    more = True
+    while more:
+        with transaction() as session:
+            more = cancelling.sweep(session, now)
     for bulk, bell in ((False, ringing.CONFIRM), (True, ringing.SEND)):
-        if _anything_ready(bulk=bulk):
+        if ledger.anything_ready(db.session(), now, bulk=bulk):
             ringing.ring(bell)
-
-
-def _anything_ready(*, bulk: bool) -> bool:
-    query = (
-        select(Chunk.id)
-        .join(Mailing, Mailing.id == Chunk.mailing_id)
-        .where(
-            Chunk.state == ChunkState.READY,
-            Chunk.bulk == bulk,
-            Chunk.not_before <= utc_now(),
-            Mailing.state == MailingState.SENDING,
-        )
-        .limit(1)
-    )
-    return db.session().scalar(query) is not None
 
 
 @queue.task(name=ringing.CLEAN)
