@@ -1,8 +1,8 @@
 """Links in mails: the public URL plus a packed, signed, opaque token that never expires.
 
-A mail carries four of them and a digest goes to very many readers, so a token is a few bytes of ids and a truncated
-HMAC-SHA-256 (128 bits, RFC 2104 section 5) under a key prepared once per purpose: under 2 µs each. The first byte names
-the key, so that links stay valid for ever when keys are rotated.
+A mail carries four of them and a digest goes to very many readers. So a token is a few bytes of ids and 120 bits of a
+keyed BLAKE2b (RFC 7693), of whose 64 bytes each purpose has its own: one hash signs all links of a digest. The byte
+before the ids names the key, so that links stay valid for ever when keys are rotated.
 """
 
 import base64
@@ -11,18 +11,21 @@ import enum
 import functools
 import hashlib
 import hmac
+import struct
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from pydantic import SecretStr
 
 from newsletter.foundation.errors import SettingsError, TokenError
 
-_MAC: Final = 16
-_RETURN_MAC: Final = 10
-_BLOCK: Final = 64
-"""Bytes that SHA-256 takes at a time, and so the length of an HMAC key (RFC 2104 section 2)."""
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_MAC: Final = 15
+"""Bytes: whole groups of base64, so that what is encoded in one go is cut between signs."""
+_SIGNS: Final = 20
+_USUAL: Final = struct.Struct(">BIHI")
+"""Key and ids of a digest's reader, cadence and delivery. Other ids, and larger ones, take eight bytes each."""
+_ALONE: Final = struct.Struct(">BQ")
 
 
 class Link(enum.Enum):
@@ -37,30 +40,30 @@ class Link(enum.Enum):
     """Not a page: the local part of the envelope sender."""
 
 
-class DigestLinks(NamedTuple):
-    """What a digest's reader can follow, and the token in the first of them, for a mail address that does the same."""
-
-    one_click: str
-    leave: str
-    preferences: str
-    token: str
+_OF_RETURN_PATH: Final = slice(3 * _MAC, 3 * _MAC + 10)
+_PARTS: Final = {
+    Link.ONE_CLICK: slice(_MAC),
+    Link.LEAVE: slice(_MAC, 2 * _MAC),
+    Link.PREFERENCES: slice(2 * _MAC, 3 * _MAC),
+    Link.RETURN_PATH: _OF_RETURN_PATH,
+}
+"""Which bytes of the hash are whose. They tell nothing of each other."""
 
 
 class _Key:
-    """HMAC-SHA-256 for one purpose with both passes begun (RFC 2104 section 4): a message costs their copies alone."""
+    """One of the link keys."""
 
-    def __init__(self, secret: SecretStr, purpose: Link) -> None:
-        key = secret.get_secret_value().encode()
-        key = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key) + f"newsletter.{purpose.value}".encode())
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+    def __init__(self, secret: SecretStr) -> None:
+        self.id = _key_id(secret)
+        # A key of BLAKE2b has at most 64 bytes; the hash of ours has them, whatever its length.
+        key = hashlib.blake2b(secret.get_secret_value().encode(), person=b"newsletter key").digest()
+        self._begun = hashlib.blake2b(key=key, person=b"newsletter link")
 
-    def mac(self, body: bytes) -> bytes:
-        """Return its first 16 bytes."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(body)
-        outer.update(inner.digest())
-        return outer.digest()[:_MAC]
+    def hash(self, body: bytes) -> bytes:
+        """Return 64 bytes that nobody can tell without the key."""
+        begun = self._begun.copy()
+        begun.update(body)
+        return begun.digest()
 
 
 class Links:
@@ -68,20 +71,16 @@ class Links:
 
     def __init__(self, public_url: str, keys: Sequence[SecretStr]) -> None:
         """Raise SettingsError when two keys share their id: the newer would silently end the older one's links."""
-        if len({_key_id(key) for key in keys}) < len(keys):
+        ring = [_Key(key) for key in keys]
+        self._ring = {key.id: key for key in ring}
+        if len(self._ring) < len(ring):
             raise SettingsError(
                 "NEWSLETTER_LINK_KEYS holds a key twice, or two that links cannot tell apart. Make the new one again."
             )
         self.public_url = public_url
-        self._rings = {link: {_key_id(key): _Key(key, link) for key in keys} for link in Link}
-        self._current = {link: list(ring.values())[-1] for link, ring in self._rings.items()}
-        self._key_id = bytes((_key_id(keys[-1]),))
-        # An enum's hash is computed anew at each look-up, so what every mail needs stands apart.
-        self._in_digests = [
-            (f"{public_url}/{link.value}/", self._current[link])
-            for link in (Link.ONE_CLICK, Link.LEAVE, Link.PREFERENCES)
-        ]
-        self._return_path = self._current[Link.RETURN_PATH]
+        self._current = ring[-1]
+        in_digests = (Link.ONE_CLICK, Link.LEAVE, Link.PREFERENCES)
+        self._one_click, self._leave, self._preferences = (f"{public_url}/{link.value}/" for link in in_digests)
 
     def page(self, path: str) -> str:
         """Return the absolute URL of one of our pages."""
@@ -93,24 +92,24 @@ class Links:
 
     def token(self, link: Link, *ids: int) -> str:
         """Return the token alone: URL-safe base64 without padding."""
-        body = self._key_id + _pack(*ids)
-        return _encoded(body + self._current[link].mac(body))
+        key = self._current
+        body = _pack(key.id, *ids)
+        return _encoded(key.hash(body)[_PARTS[link]] + body)
 
-    def digest_links(self, subscriber_id: int, cadence_id: int, delivery_id: int) -> DigestLinks:
-        """Return what `make` returns for each link of a digest; the ids are packed once for all."""
-        body = self._key_id + _pack(subscriber_id, cadence_id, delivery_id)
-        (one_click, first), (leave, second), (preferences, third) = self._in_digests
-        # All in one piece: zero bytes up to whole groups of base64 leave the signs before them as they are.
-        length = len(body) + _MAC
-        gap = bytes(-length % 3)
-        raw = (body, first.mac(body), gap, body, second.mac(body), gap, body, third.mac(body))
-        signs, step = (length * 4 + 2) // 3, (length + len(gap)) * 4 // 3
-        text = _encoded(b"".join(raw))
-        token = text[:signs]
-        return DigestLinks(
-            one_click + token,
-            leave + text[step : step + signs],
-            preferences + text[2 * step : 2 * step + signs],
+    def digest_links(self, subscriber_id: int, cadence_id: int, delivery_id: int) -> tuple[str, str, str, str]:
+        """Return what `make` returns for one click, leaving and preferences, and the token in the first of them.
+
+        One hash signs all three, and they are encoded in one go: a digest goes to very many.
+        """
+        key = self._current
+        body = _pack(key.id, subscriber_id, cadence_id, delivery_id)
+        text = _encoded(key.hash(body)[: 3 * _MAC] + body)
+        packed = text[3 * _SIGNS :]
+        token = text[:_SIGNS] + packed
+        return (
+            self._one_click + token,
+            f"{self._leave}{text[_SIGNS : 2 * _SIGNS]}{packed}",
+            f"{self._preferences}{text[2 * _SIGNS : 3 * _SIGNS]}{packed}",
             token,
         )
 
@@ -118,28 +117,31 @@ class Links:
         """Return the ids in `token`. Raises TokenError without telling why."""
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            body, mac = raw[:-_MAC], raw[-_MAC:]
-            if len(mac) == _MAC and hmac.compare_digest(mac, self._rings[link][body[0]].mac(body)):
-                return _unpack(body[1:])
+            return self._read(link, raw)
         except (ValueError, KeyError, IndexError):
-            pass
-        raise TokenError("This link is not valid. It may have been cut off; please copy the whole of it.")
+            raise TokenError("This link is not valid. It may have been cut off; please copy the whole of it.") from None
 
     def return_path(self, delivery_id: int, domain: str) -> str:
         """Return the envelope sender that names the delivery: in hex, since servers may fold its case."""
-        body = self._key_id + _pack(delivery_id)
-        return f"b+{(body + self._return_path.mac(body)[:_RETURN_MAC]).hex()}@{domain}"
+        key = self._current
+        body = _ALONE.pack(key.id, delivery_id)
+        return f"b+{(key.hash(body)[_OF_RETURN_PATH] + body).hex()}@{domain}"
 
     def read_return_path(self, local_part: str) -> int:
         """Return the delivery id in the local part of an envelope sender. Raises TokenError."""
         try:
-            raw = bytes.fromhex(local_part.lower().removeprefix("b+"))
-            body, mac = raw[:-_RETURN_MAC], raw[-_RETURN_MAC:]
-            if hmac.compare_digest(mac, self._rings[Link.RETURN_PATH][body[0]].mac(body)[:_RETURN_MAC]):
-                return _unpack(body[1:])[0]
+            return self._read(Link.RETURN_PATH, bytes.fromhex(local_part.lower().removeprefix("b+")))[0]
         except (ValueError, KeyError, IndexError):
-            pass
-        raise TokenError("Not an address that we made.")
+            raise TokenError("Not an address that we made.") from None
+
+    def _read(self, link: Link, raw: bytes) -> tuple[int, ...]:
+        """Return the ids behind a MAC. Raises ValueError, KeyError or IndexError."""
+        part = _PARTS[link]
+        length = part.stop - (part.start or 0)
+        mac, body = raw[:length], raw[length:]
+        if not hmac.compare_digest(mac, self._ring[body[0]].hash(body)[part]):
+            raise ValueError("not ours")
+        return _unpack(body)
 
 
 @functools.cache
@@ -151,26 +153,14 @@ def _encoded(raw: bytes) -> str:
     return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
-def _pack(*numbers: int) -> bytes:
-    """Write non-negative integers as base-128 varints, lowest group first."""
-    out = bytearray()
-    for number in numbers:
-        rest = number
-        while rest > 0x7F:
-            out.append(rest & 0x7F | 0x80)
-            rest >>= 7
-        out.append(rest)
-    return bytes(out)
+def _pack(key_id: int, *ids: int) -> bytes:
+    try:
+        return _USUAL.pack(key_id, *ids)
+    except struct.error:  # not three, or larger than usual
+        return struct.pack(f">B{len(ids)}Q", key_id, *ids)
 
 
-def _unpack(packed: bytes) -> tuple[int, ...]:
-    numbers, value, shift = [], 0, 0
-    for byte in packed:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            numbers.append(value)
-            value, shift = 0, 0
-    if shift:
-        raise ValueError("cut short")
-    return tuple(numbers)
+def _unpack(body: bytes) -> tuple[int, ...]:
+    """Return the ids without the key's: what `_pack` packed."""
+    form = _USUAL if len(body) == _USUAL.size else struct.Struct(f">B{len(body) // 8}Q")
+    return form.unpack(body)[1:]
