@@ -21,12 +21,14 @@ _LINE: Final = re.compile(rb"(?=\.|From )..{0,72}(?<!=)(?<!=.)|.{1,75}(?<!=)(?<!
 """At most 75 columns that end between signs; with room where the first sign becomes its number."""
 _FIRST: Final = {ord("."): b"=2E", ord("F"): b"=46"}
 _NUMBERS: Final = {bytes((byte,)): b"=%02X" % byte for byte in range(256)}
-_PLAIN: Final = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"=.")
-_SHORT: Final = 75
+_PLAIN: Final = bytes(byte for byte in range(0x20, 0x7F) if byte not in b"=.")
+_COLUMNS: Final = 75
 
 
 def encode(words: str, part: str = "") -> bytes:
     """Return `words` (lines ended by LF) encoded. Slots in them become marks for `Pattern`, named `part:slot`."""
+    if "\ue000" not in words:
+        return _encoded(words)
     first, *rest = _SLOT.split(words)
     wire = [_encoded(first)]
     for name, following in zip(rest[::2], rest[1::2], strict=True):
@@ -90,8 +92,13 @@ def size(wire: bytes, longest: Mapping[str, int]) -> int:
 
 def _encoded(words: str) -> bytes:
     raw = words.encode()
-    # Most pieces of a reader's own are a few plain letters.
-    if len(raw) <= _SHORT and raw and not raw.translate(None, _PLAIN):
+    # Most pieces of a reader's own are a few plain words.
+    if (
+        0 < len(raw) <= _COLUMNS
+        and not raw.translate(None, _PLAIN)
+        and b"  " not in raw
+        and not raw.startswith(b"From ")
+    ):
         return raw + b"=\r\n"
     lines = _SPECIAL.sub(lambda found: _NUMBERS[found[0]], raw).split(b"\n")
     wire = [_wrapped(line) + b"\r\n" for line in lines[:-1]]

@@ -6,6 +6,7 @@ are not exactly those it was written with is not sent.
 """
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -36,6 +37,11 @@ _LONGEST_HEAD: Final = 990
 _TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 """URL-safe base64: nothing that quoted-printable or HTML write differently."""
 _COLUMNS: Final = 75
+_SOFT: Final = b"=\r\n"
+"""Ends a line that goes on (RFC 2045 section 6.7)."""
+_PLAIN_NAME: Final = re.compile(r"(?!From )[^\W_]+(?:(?:[ -]|\. ?)[^\W_]+)*\.?")
+"""Letters and digits of any script with single blanks, hyphens or stops: cleaning and HTML leave them as they are."""
+_NAMELESS: Final = b"", b"", b"", b""
 _VISIBLE: Final = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"<>")
 _BONES: Final = {False: b" <>\r\n\r\n <>\r\n", True: b" <>\r\n\r\n <>\r\n <>\r\n"}
 """What is left of Message-ID and List-Unsubscribe without their letters; by whether there is a mailto."""
@@ -106,13 +112,36 @@ def head(recipient: Address, post: Envelope, links: PersonalLinks) -> Head:
     return Head(b"To: %b\r\n" % recipient.wire.encode(), headers.date(post.date).line, wire)
 
 
-@functools.lru_cache(maxsize=2_048)
-def _named(name: str, language: str) -> tuple[bytes, ...]:
-    """Return the encoded forms of name and addition; readers share their first names with many."""
+def _named(name: str, language: str) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return the encoded forms of name and addition.
+
+    Few readers have the same name. One that cleaning and HTML leave as it is, and that fits a line, is set between the
+    encoded words of the addition.
+    """
+    if not name:
+        return _NAMELESS
+    if len(name) > _LONGEST_NAME or not _PLAIN_NAME.fullmatch(name):
+        return _named_otherwise(name, language)
+    before, after = _around(language)
+    wire = encode(name)
+    addition = before + wire[: -len(_SOFT)] + after
+    if len(addition) > _COLUMNS:
+        return _named_otherwise(name, language)
+    addition += _SOFT
+    return wire, wire, addition, addition
+
+
+@functools.lru_cache(maxsize=1_024)
+def _named_otherwise(name: str, language: str) -> tuple[bytes, bytes, bytes, bytes]:
     shown = prose(name, _LONGEST_NAME)
-    if not shown:
-        return b"", b"", b"", b""
     return (*_both(shown), *_both(_for(shown, language)))
+
+
+@functools.cache
+def _around(language: str) -> tuple[bytes, bytes]:
+    """Return the encoded words before and behind a name in the addition to the masthead."""
+    before, _, after = _for("\0", language).partition("\0")
+    return encode(before).removesuffix(_SOFT), encode(after).removesuffix(_SOFT)
 
 
 def _for(shown: str, language: str) -> str:
@@ -127,8 +156,8 @@ def _linked(url: str) -> tuple[bytes, bytes]:
     if not raw or len(raw) > _COLUMNS or raw.translate(None, _TOKEN):
         return _both(_link(url))
     text, html = _beginning(start)
-    wire = text + raw + b"=\r\n"
-    return wire, wire if html is text else html + raw + b"=\r\n"
+    wire = text + raw + _SOFT
+    return wire, wire if html is text else html + raw + _SOFT
 
 
 @functools.lru_cache(maxsize=64)

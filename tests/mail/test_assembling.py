@@ -117,6 +117,26 @@ def worded(chance: random.Random) -> str:
     return "".join(chance.choices(TRICKS, k=chance.randint(1, 90)))
 
 
+LETTERS = ("A", "n", "é", "я", "ل", "ç", "京", "9", " ", "-", ".", "'", "_", "²", "From ", "\u0301", "\u3164")
+GIVEN = st.lists(st.sampled_from(LETTERS), max_size=66).map("".join) | st.text(max_size=70) | NAMES
+
+
+@settings(max_examples=1_000)
+@given(GIVEN, st.sampled_from(list(languages.LANGUAGES)))
+def test_a_plain_name_comes_out_as_if_it_were_not_known_to_be_plain(name: str, language: str) -> None:
+    assert personal._named(name, language) == personal._named_otherwise(name, language)
+
+
+@pytest.mark.parametrize("length", [40, 59, 60, 61, 62, 63, 64])
+@pytest.mark.parametrize("letter", ["a", "é", "京"])
+@pytest.mark.parametrize("language", list(languages.LANGUAGES))
+def test_a_name_that_just_fits_a_line_or_just_does_not_is_the_same_either_way(
+    length: int, letter: str, language: str
+) -> None:
+    for name in (letter * (length // len(letter.encode())), letter * length, "F" + "rom Anna" * (length // 8)):
+        assert personal._named(name, language) == personal._named_otherwise(name, language)
+
+
 COMPOSERS: dict[tuple[str, int], tuple[DigestComposer, list[CategoryFacts]]] = {}
 
 
