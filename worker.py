@@ -1,5 +1,5 @@
 """The Celery entry point: `celery -A worker worker`."""
 
-from newsletter.app import create_app
+from newsletter.foundation import application
 
-celery = create_app().extensions["celery"]
+celery = application.build().extensions["celery"]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import flask_migrate
 import hypothesis
 import pytest
 from flask import Flask
@@ -15,6 +14,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from newsletter.app import create_app
+from newsletter.foundation import migrating
 from newsletter.foundation.db import db
 from newsletter.foundation.settings import Settings, load
 from tests.servers.postgres import PostgresServer
@@ -52,7 +52,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template")
     app = create_app(make_settings(folder))
     with app.app_context():
-        flask_migrate.upgrade()
+        migrating.upgrade()
         db.session.remove()
         db.engine.dispose()
     return folder / "newsletter.db"
@@ -78,7 +78,7 @@ def postgres_databases(
     with postgres_server.database() as template:
         app = create_app(make_settings(tmp_path_factory.mktemp("postgres"), database_url=template))
         with app.app_context():
-            flask_migrate.upgrade()
+            migrating.upgrade()
             db.session.remove()
             db.engine.dispose()
         yield Databases(postgres_server, template)

@@ -6,7 +6,6 @@ Nothing here asks the network (standards D9): a web request that did would tell 
 import unicodedata
 from typing import Final, Literal
 
-from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
 
 from newsletter.foundation.errors import InvalidError
@@ -73,6 +72,8 @@ def cap_key(address: str) -> str:
 
 def is_disposable(address: str) -> bool:
     """Tell whether the domain, or one above it, is known for addresses that are thrown away (standards D11)."""
+    from disposable_email_domains import blocklist  # a megabyte that only this setting needs
+
     labels = domain_of(address).split(".")
     return any(".".join(labels[at:]) in blocklist for at in range(len(labels) - 1))
 

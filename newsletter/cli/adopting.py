@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-from alembic.runtime.migration import MigrationContext
 from flask.cli import with_appcontext
 from sqlalchemy import Connection, create_engine, delete, func, insert, select, text
 from sqlalchemy.orm import Session
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 from newsletter.audience.models import Subscriber
 from newsletter.cli import report
 from newsletter.delivery.models import Delivery, DeliveryState
+from newsletter.foundation import migrating
 from newsletter.foundation.db import Base, transaction
 from newsletter.foundation.errors import ConflictError
 from newsletter.publication.models import Publication
@@ -37,7 +37,7 @@ def adopt(file: Path, as_json: bool) -> None:
 
 def _refuse(old: Connection, session: Session) -> None:
     """Raise ConflictError unless all of `old`, and nothing else, would be here afterwards."""
-    versions = {MigrationContext.configure(one).get_current_heads() for one in (old, session.connection())}
+    versions = {migrating.current(one) for one in (old, session.connection())}
     if len(versions) > 1:
         raise ConflictError("The two databases have different tables. Run `newsletter db upgrade` on both first.")
     if session.scalar(select(Publication.id)) or session.scalar(select(Subscriber.id).limit(1)):

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 
 import click
-import flask_migrate
 from flask.cli import ScriptInfo
 from sqlalchemy.orm import Session
 
 from newsletter.audience import cadences
 from newsletter.cli import report
 from newsletter.content import categories, sources
+from newsletter.foundation import migrating
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.errors import NotFoundError, SettingsError
@@ -52,7 +52,7 @@ def init(
     app = ctx.ensure_object(ScriptInfo).load_app()
     with app.app_context():
         logging.getLogger("alembic").setLevel(logging.WARNING)  # its steps are news to programs, not to people
-        flask_migrate.upgrade()
+        migrating.upgrade()
         with transaction() as session:
             _make_publication(session, fields)
             cadences.ensure_defaults(session)

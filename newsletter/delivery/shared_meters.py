@@ -1,16 +1,14 @@
-"""Which meters a process uses: its own, the database's, or Redis' with the database's behind them."""
+"""Meters in Redis with the database's behind them."""
 
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import redis
-from flask import Flask
 
 from newsletter.delivery.database_meters import DatabaseMeters
-from newsletter.delivery.limits import SECOND, Grant, Limit, Meters, OwnMeters, microseconds
-from newsletter.delivery.redis_meters import RedisMeters, connect
-from newsletter.foundation.settings import Settings
+from newsletter.delivery.limits import SECOND, Grant, Limit, Meters, microseconds
+from newsletter.delivery.redis_meters import RedisMeters
 
 log = logging.getLogger(__name__)
 AWAY: Final = "redis away until"
@@ -20,16 +18,6 @@ _PROLONG: Final = 3 * SECOND
 """Before the end of it, who still cannot reach Redis says so: longer than anybody goes without looking."""
 _LOOK: Final = SECOND
 T = TypeVar("T")
-
-
-def choose(app: Flask, settings: Settings) -> Meters:
-    """Return the meters for this process. On SQLite only one process sends, so its own will do."""
-    if settings.database.startswith("sqlite"):
-        return OwnMeters()
-    database = DatabaseMeters(app)
-    if not settings.redis_url:
-        return database
-    return FailingOver(RedisMeters(connect(settings.redis_url)), database)
 
 
 class FailingOver:

@@ -11,7 +11,7 @@ from typing import Final
 
 from flask import Flask
 
-from newsletter.delivery import lines, shared_meters, sharing
+from newsletter.delivery import choosing, lines
 from newsletter.delivery.allowances import FRESH, Allowances
 from newsletter.delivery.answers import Answers
 from newsletter.delivery.limits import Grant, Meters
@@ -42,8 +42,8 @@ class Throttle:
         with app.app_context():
             settings = services().settings
         self._app, self._clock = app, clock
-        self._meters = meters or shared_meters.choose(app, settings)
-        self._shares = sharing.choose(app, settings, owner)
+        self._meters = meters or choosing.meters(app, settings)
+        self._shares = choosing.shares(app, settings, owner)
         self._allowances = Allowances(app, settings.smtp_connections, clock)
         self._answers = Answers(app, self._allowances, self._shares)
         self._lined_up: dict[str, datetime.datetime] = {}

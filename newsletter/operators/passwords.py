@@ -4,6 +4,7 @@ argon2id in OWASP's second profile (19 MiB, two passes, one lane): about 30 ms, 
 that happens at the same time.
 """
 
+import functools
 import threading
 from typing import Final
 
@@ -18,7 +19,6 @@ _DIFFERENT: Final = 5
 _argon2: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _room: Final = threading.BoundedSemaphore(4)
 """How many are compared at once in one process: a flood of sign-ins waits instead of taking all memory."""
-_nobodys: Final = _argon2.hash("the password of nobody: compared where there is no such operator")
 
 
 def hashed(password: str, login: str) -> str:
@@ -35,8 +35,9 @@ def hashed(password: str, login: str) -> str:
 def matches(stored: str | None, password: str) -> bool:
     """Return whether `password` is the stored one. Without an operator it takes as long, and the answer is no."""
     with _room:
+        nobodys = _nobodys()  # made in both cases, as the first time takes long
         try:
-            _argon2.verify(stored or _nobodys, password[: LONGEST + 1])
+            _argon2.verify(stored or nobodys, password[: LONGEST + 1])
         except (VerificationError, InvalidHashError):
             return False
     return stored is not None
@@ -45,3 +46,9 @@ def matches(stored: str | None, password: str) -> bool:
 def outdated(stored: str) -> bool:
     """Return whether `stored` was made with other parameters than today's."""
     return _argon2.check_needs_rehash(stored)
+
+
+@functools.cache
+def _nobodys() -> str:
+    """Return what is compared where there is no such operator. Only who compares makes it: it takes 19 MiB."""
+    return _argon2.hash("the password of nobody")

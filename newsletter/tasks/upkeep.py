@@ -13,7 +13,6 @@ from newsletter.delivery import (
     database_meters,
     hosts,
     ledger,
-    mail_exchangers,
     recovery,
     slowdowns,
     workers,
@@ -76,6 +75,8 @@ def look_hosts_up() -> None:
     domains = hosts.due(db.session(), now, _DOMAINS)
     db.session.rollback()  # nothing is held open while the network is asked
     if domains:
+        from newsletter.delivery import mail_exchangers  # brings a DNS client along, which few installations need
+
         found = mail_exchangers.look_up(domains, _EMBEDDED_LOOKING if services().settings.embedded else _LOOKING)
         with transaction() as session:
             hosts.note(session, found, now)

@@ -10,9 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-import flask_migrate
-
 from newsletter.app import create_app
+from newsletter.foundation import migrating
 from newsletter.foundation.db import db
 from tests.conftest import make_settings
 from tests.servers import postgres, redis
@@ -113,6 +112,6 @@ def running(folder: Path) -> Iterator[Ground]:
 def _migrate(folder: Path, url: str) -> None:
     app = create_app(make_settings(folder, database_url=url))
     with app.app_context():
-        flask_migrate.upgrade()
+        migrating.upgrade()
         db.session.remove()
         db.engine.dispose()

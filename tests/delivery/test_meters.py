@@ -16,7 +16,7 @@ import redis
 from flask import Flask
 
 from newsletter.app import create_app
-from newsletter.delivery import database_meters, limits, shared_meters
+from newsletter.delivery import choosing, database_meters, limits
 from newsletter.delivery.database_meters import DatabaseMeters
 from newsletter.delivery.limits import SECOND, Grant, Limit, Meters, OwnMeters
 from newsletter.delivery.models import Meter
@@ -213,10 +213,10 @@ def test_the_servers_clock_is_the_one_that_counts(redis_client: "redis.Redis", a
 
 def test_each_installation_has_its_meters(tmp_path: Path, app: Flask) -> None:
     url = "postgresql+psycopg://nobody@127.0.0.1:1/none"
-    assert isinstance(shared_meters.choose(app, make_settings(tmp_path)), OwnMeters)
-    assert isinstance(shared_meters.choose(app, make_settings(tmp_path, database_url=url)), DatabaseMeters)
+    assert isinstance(choosing.meters(app, make_settings(tmp_path)), OwnMeters)
+    assert isinstance(choosing.meters(app, make_settings(tmp_path, database_url=url)), DatabaseMeters)
     both = make_settings(tmp_path, database_url=url, redis_url="redis://127.0.0.1:1/0")
-    assert isinstance(shared_meters.choose(app, both), FailingOver)
+    assert isinstance(choosing.meters(app, both), FailingOver)
 
 
 class AwayRedisMeters(TimedRedisMeters):

@@ -10,9 +10,10 @@ import pytest
 from flask import Flask
 from hypothesis import given
 
-from newsletter.delivery import sharing, workers
+from newsletter.delivery import choosing, workers
 from newsletter.delivery.redis_meters import connect
-from newsletter.delivery.sharing import STANDS, AllMine, Claim, RedisShares, TableShares, claim, fair
+from newsletter.delivery.redis_shares import RedisShares
+from newsletter.delivery.sharing import STANDS, AllMine, Claim, TableShares, claim, fair
 from newsletter.foundation.db import transaction
 from tests.conftest import NOW, make_settings
 from tests.servers.redis import RedisServer
@@ -142,8 +143,8 @@ def test_while_redis_is_away_the_table_decides_and_redis_is_left_alone(app: Flas
 
 def test_each_installation_shares_in_its_way(app: Flask, tmp_path: Path) -> None:
     url = "postgresql+psycopg://nobody@127.0.0.1:1/none"
-    assert isinstance(sharing.choose(app, make_settings(tmp_path), "o"), AllMine)
-    assert isinstance(sharing.choose(app, make_settings(tmp_path, database_url=url), "o"), TableShares)
+    assert isinstance(choosing.shares(app, make_settings(tmp_path), "o"), AllMine)
+    assert isinstance(choosing.shares(app, make_settings(tmp_path, database_url=url), "o"), TableShares)
     both = make_settings(tmp_path, database_url=url, redis_url="redis://127.0.0.1:1/0")
-    assert isinstance(sharing.choose(app, both, "o"), RedisShares)
+    assert isinstance(choosing.shares(app, both, "o"), RedisShares)
     assert AllMine().share("k", 3, 9, NOW) == 3

@@ -77,7 +77,7 @@ def _wrong(words: list[str]) -> str | None:
             if word.partition("=")[0] not in options | {"--help", "--json"}:
                 return word
         elif isinstance(command, click.Group) and word != "…":
-            known = command.commands.get(word)
+            known = command.get_command(click.Context(command), word)
             if known is None:
                 return word
             command = known

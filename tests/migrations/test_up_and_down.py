@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from newsletter.app import create_app
+from newsletter.foundation import migrating
 from newsletter.foundation.db import Base, db
 from newsletter.foundation.settings import Settings
 from tests.conftest import make_settings
@@ -38,12 +39,12 @@ def tables() -> set[str]:
 
 @pytest.mark.usefixtures("bare")
 def test_up_makes_what_the_code_declares_and_down_leaves_nothing() -> None:
-    flask_migrate.upgrade()
+    migrating.upgrade()
     assert tables() == set(Base.metadata.tables)
     with db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     flask_migrate.downgrade(revision="base")
     assert tables() == set()
-    flask_migrate.upgrade()
+    migrating.upgrade()
     assert tables() == set(Base.metadata.tables)
