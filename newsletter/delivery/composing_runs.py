@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from functools import partial
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, bindparam, case, select
 from sqlalchemy.orm import Session
@@ -39,7 +40,7 @@ _SHEETS: Final = 400
 _LOOK_AGAIN: Final = datetime.timedelta(seconds=0.5)
 """How often to look whether articles were withdrawn or are held, and which keys sign."""
 _COMPOSERS: Final = 24
-"""Frames kept at a time (languages times zones); each holds the run's articles once."""
+"""Frames kept at a time (languages times zones that differ); each holds the run's articles once."""
 
 
 class Frames:
@@ -56,11 +57,15 @@ class Frames:
         for category in session.scalars(select(Category).order_by(Category.position, Category.id)):
             self.slugs[category.id] = category.slug
             self._categories.append(CategoryFacts(category.slug, category.name, category.url))
+        self._instants = {at, *(card.published_at for card in self._cards if card.published_at)}
+        self._zones: dict[str, str] = {}
+        self._by_offsets: dict[tuple[datetime.timedelta | None, ...], str] = {}
         self._made: OrderedDict[tuple[str, str, Marking], DigestComposer] = OrderedDict()
         self._sheets: dict[tuple[str, str, Marking, int], tuple[Selection, Sheet]] = {}
 
     def composer(self, language: str, zone: str, marking: Marking = Marking.NONE) -> DigestComposer:
         """Return the composer for a language and zone, made now or kept."""
+        zone = self._zone(zone)
         key = (language, zone, marking)
         made = self._made.pop(key, None)
         if made is None:
@@ -85,6 +90,7 @@ class Frames:
         self, language: str, zone: str, selection: Selection, marking: Marking = Marking.NONE
     ) -> tuple[Selection, Sheet]:
         """Return the sheet of a selection, with it, made now or kept. Raises RenderError."""
+        zone = self._zone(zone)
         key = (language, zone, marking, id(selection))
         kept = self._sheets.get(key)
         if kept is None or kept[0] is not selection:
@@ -93,6 +99,18 @@ class Frames:
             sheet = self.composer(language, zone, marking).sheet(self.sections(selection))
             kept = self._sheets[key] = (selection, sheet)
         return kept
+
+    def _zone(self, zone: str) -> str:
+        """Return the first zone whose clocks show the same at all times that a mail tells: their mails are the same.
+
+        Who is due at once mostly lives in such zones, Europe/Berlin and Europe/Paris.
+        """
+        alike = self._zones.get(zone)
+        if alike is None:
+            clock = ZoneInfo(zone)
+            offsets = tuple(when.astimezone(clock).utcoffset() for when in self._instants)
+            alike = self._zones[zone] = self._by_offsets.setdefault(offsets, zone)
+        return alike
 
     def sections(self, selection: Selection) -> list[Section]:
         """Return a selection in the mail room's terms."""
