@@ -78,6 +78,9 @@ class Journal:
         name = f"{owner.replace(':', '-')}.{relay}"
         self._sides = [_Side(folder / f"{name}.{side}.journal", head) for side in (0, 1)]
         self._now = 0
+        self._last: Outcome | None = None
+        self._words = b""
+        """The last outcome, and as it is written: many are alike."""
 
     def about_to_send(self, delivery_id: int) -> None:
         """Record that the dot of this delivery may be written from now on."""
@@ -85,9 +88,11 @@ class Journal:
 
     def told(self, delivery_id: int, outcome: Outcome) -> None:
         """Record what became of it."""
-        failure = outcome.failure.value if outcome.failure else "-"
-        line = f"< {delivery_id} {outcome.verdict.value} {failure} {outcome.code or '-'} {outcome.text}"
-        self._sides[self._now].write(line.encode(errors="replace"))
+        if outcome is not self._last:
+            failure = outcome.failure.value if outcome.failure else "-"
+            words = f"{outcome.verdict.value} {failure} {outcome.code or '-'} {outcome.text}"
+            self._last, self._words = outcome, words.encode(errors="replace")
+        self._sides[self._now].write(b"< %d %b" % (delivery_id, self._words))
 
     def turn(self) -> None:
         """Write on the other side from now on: the ledger is about to be told what stands on this one."""

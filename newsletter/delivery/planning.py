@@ -20,10 +20,12 @@ from newsletter.delivery.models import (
 )
 from newsletter.digests.models import Run
 from newsletter.digests.readers import readers_of
-from newsletter.foundation.db import UTCDateTime
+from newsletter.foundation.db import UTCDateTime, analyse
 
 CHUNK: Final = 1000
 """Deliveries of a chunk."""
+_MANY: Final = 10_000
+"""Deliveries of a run after which the database is to know how many there are."""
 GIVE_UP: Final = {
     MailingKind.RUN: datetime.timedelta(hours=20),
     MailingKind.CONFIRMATIONS: datetime.timedelta(hours=47),
@@ -79,6 +81,8 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
     _add_chunks(session, mailing.id, 0, last, now, bulk=True)
     mailing.planned = count + len(copies)
     session.flush()
+    if count >= _MANY:
+        analyse(session, Delivery, Chunk)
     return count
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.envelopes import Envelopes
 from newsletter.delivery.opening import open_relay
-from newsletter.delivery.replies import Outcome, Phase, judge, lost
+from newsletter.delivery.replies import Outcome, Phase, Verdict, judge, lost
 from newsletter.foundation.clock import monotonic
 
 COMMAND_TIMEOUT: Final = 60.0
@@ -30,7 +30,7 @@ _LONGEST_LINE: Final = 10_000
 _MOST_LINES: Final = 200
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """One message to hand over. `content` is what stands between DATA and the final dot, dot-stuffed."""
 
@@ -58,6 +58,7 @@ class _Step(enum.Enum):
 
 
 _MAIL, _RCPT, _DATA, _DOT, _VOID = _Step.MAIL, _Step.RCPT, _Step.DATA, _Step.DOT, _Step.VOID
+_YES: Final = (b"250 ", b"251 ")
 
 NextJob = Callable[[], Job | None]
 BeforeDot = Callable[[Job], object]
@@ -85,6 +86,9 @@ class Session(asyncio.Protocol):
         self._envelopes = Envelopes({})
         self._partial = b""
         self._lines: list[bytes] = []
+        self._last_yes = b""
+        self._as_judged = Outcome(Verdict.UNSENT)
+        """What the last yes to a dot came to: many relays say the same to all."""
         self._expected: deque[tuple[_Step, Job]] = deque()
         self._lockstep: deque[tuple[bytes, tuple[_Step, Job]]] = deque()
         self._deadline = FOREVER
@@ -129,12 +133,12 @@ class Session(asyncio.Protocol):
         if self.busy:
             await finished
 
-    def _begin_next(self, head: bytes = b"") -> None:
+    def _begin_next(self, *head: bytes) -> None:
         """Write `head` and the envelope of the next job, or become idle."""
         taken = None if head and self.slow else self._take()
         if taken is None:
             if head:
-                self._transport.write(head)
+                self._write(b"".join(head))
             else:
                 self._deadline = FOREVER
                 self._idle()
@@ -142,12 +146,12 @@ class Session(asyncio.Protocol):
         job, envelope = taken
         if self._pipelining:
             self._expected.extend(((_MAIL, job), (_RCPT, job), (_DATA, job)))
-            self._write(head + envelope)
+            self._write(b"".join((*head, envelope)))
         else:
             commands = envelope.splitlines(keepends=True)
             self._lockstep.extend(zip(commands, ((_MAIL, job), (_RCPT, job), (_DATA, job)), strict=True))
             if head:
-                self._write(head)
+                self._write(b"".join(head))
             else:
                 self._advance()
 
@@ -186,7 +190,7 @@ class Session(asyncio.Protocol):
             return
         step, job = self._expected.popleft()
         if step is _DOT:
-            self._after_dot(job, judge(Phase.DOT, code, text, utf8=job.utf8), code, text)
+            self._after_dot(job, judge(Phase.DOT, code, text, utf8=job.utf8))
         elif step is _VOID:
             if code == 421:
                 self._hang_up(text, code)
@@ -195,12 +199,12 @@ class Session(asyncio.Protocol):
         else:
             self._on_envelope(step, job, code, text)
 
-    def _after_dot(self, job: Job, outcome: Outcome, code: int, text: str) -> None:
+    def _after_dot(self, job: Job, outcome: Outcome) -> None:
         now = monotonic()
         self.slow = now - self._dotted_at > _SLOW
         self._done(job, outcome)
-        if code == 421:
-            self._hang_up(text, code)
+        if outcome.code == 421:
+            self._hang_up(outcome.text, outcome.code)
         elif self._expected:
             self._deadline = now + COMMAND_TIMEOUT
         elif self._lockstep:
@@ -255,7 +259,7 @@ class Session(asyncio.Protocol):
         job.phase = Phase.DOT
         self._dotted_at = now
         self._expected.append((_DOT, job))
-        self._begin_next(job.content + b".\r\n")
+        self._begin_next(job.content, b".\r\n")
         self._deadline = now + DOT_TIMEOUT
 
     # -- what comes in, and the end
@@ -266,36 +270,43 @@ class Session(asyncio.Protocol):
         if len(self._partial) > _LONGEST_LINE or len(self._lines) > _MOST_LINES:
             self._hang_up("the relay's reply has no end")
             return
+        expected = self._expected
         for line in lines:
             if not self.alive:  # hung up on an earlier line: what follows is no answer to anything
                 return
-            if not self._lines and self._expected and line[3:4] != b"-" and self._went_well(line):
-                continue
-            self._lines.append(line[4:])
-            if line[3:4] == b"-":
-                continue
-            text = b"\n".join(self._lines).decode("utf-8", "replace")
-            self._lines = []
-            if not line[:3].isdigit():
-                self._hang_up("the relay does not speak SMTP")
-                return
-            self._on_reply(int(line[:3]), text)
+            if expected and not self._lines:  # the short way, for the replies of a message that goes well
+                step, job = expected[0]
+                code = line[:4]
+                if step is _DOT:
+                    if code == b"250 ":
+                        expected.popleft()
+                        self._taken(job, line)
+                        continue
+                elif step is _DATA:
+                    if code == b"354 " and job.failed is None:
+                        expected.popleft()
+                        self._content(job)
+                        continue
+                elif code in _YES and self._pipelining and step is not _VOID:
+                    expected.popleft()
+                    continue
+            self._on_line(line)
 
-    def _went_well(self, line: bytes) -> bool:
-        """Take the short way for the replies of a message that goes well, if this is one of them."""
-        step, job = self._expected[0]
-        if step is _DOT:
-            return False
-        if step is _DATA:
-            if line[:3] != b"354" or job.failed is not None:
-                return False
-            self._expected.popleft()
-            self._content(job)
-            return True
-        if not self._pipelining or step is _VOID or line[:3] not in (b"250", b"251"):
-            return False
-        self._expected.popleft()
-        return True
+    def _taken(self, job: Job, line: bytes) -> None:
+        if line != self._last_yes:
+            self._last_yes, self._as_judged = line, judge(Phase.DOT, 250, line[4:].decode("utf-8", "replace"))
+        self._after_dot(job, self._as_judged)
+
+    def _on_line(self, line: bytes) -> None:
+        self._lines.append(line[4:])
+        if line[3:4] == b"-":
+            return
+        text = b"\n".join(self._lines).decode("utf-8", "replace")
+        self._lines = []
+        if line[:3].isdigit():
+            self._on_reply(int(line[:3]), text)
+        else:
+            self._hang_up("the relay does not speak SMTP")
 
     def eof_received(self) -> bool:
         """Close our side too."""

@@ -15,8 +15,9 @@ from flask import Flask
 
 from newsletter.delivery import control, recovery, relays, watching, workers
 from newsletter.delivery.breaking import Breaker
+from newsletter.delivery.desk import Desk
 from newsletter.delivery.endpoints import Endpoint
-from newsletter.delivery.engine import Desk, Engine
+from newsletter.delivery.engine import Engine
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.throttling import Throttle

@@ -29,7 +29,7 @@ from sqlalchemy import select
 from newsletter.audience import consent, leaving, suppression
 from newsletter.audience.models import SuppressionReason
 from newsletter.content.models import Counter as Counted
-from newsletter.delivery import control, planning, recovery
+from newsletter.delivery import cancelling, control, planning, recovery
 from newsletter.delivery import ledger as ledgers
 from newsletter.delivery.control import Settlement
 from newsletter.delivery.journal import Journal
@@ -198,6 +198,8 @@ class Histories(RuleBasedStateMachine):
             recovery.reap(session, self.clock.now)
             recovery.regroup_due(session, self.clock.now)
             recovery.resend_unknown_confirmations(session, self.clock.now)
+        with transaction() as session:
+            cancelling.sweep(session, self.clock.now)
 
     @rule(minutes=st.sampled_from([0.01, 0.01, 1, 9, 90]))
     def time_goes_by(self, minutes: float) -> None:

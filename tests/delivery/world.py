@@ -18,8 +18,9 @@ from newsletter.audience.models import SuppressionReason as Why
 from newsletter.content.models import Article, ArticleCategory, Category, Counter
 from newsletter.delivery import control, starting, watching
 from newsletter.delivery.breaking import Breaker
+from newsletter.delivery.desk import Desk, Throttle
 from newsletter.delivery.endpoints import Endpoint
-from newsletter.delivery.engine import Desk, Engine, Throttle
+from newsletter.delivery.engine import Engine
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.limits import Grant
