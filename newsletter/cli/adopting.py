@@ -12,7 +12,7 @@ from newsletter.audience.models import Subscriber
 from newsletter.cli import report
 from newsletter.delivery.models import Delivery, DeliveryState
 from newsletter.foundation import migrating
-from newsletter.foundation.db import Base, transaction
+from newsletter.foundation.db import Base, analyse, transaction
 from newsletter.foundation.errors import ConflictError
 from newsletter.publication.models import Publication
 
@@ -30,6 +30,7 @@ def adopt(file: Path, as_json: bool) -> None:
         with engine.connect() as old, transaction() as session:
             _refuse(old, session)
             copied = _copy(old, session.connection())
+            analyse(session)
     finally:
         engine.dispose()
     report.facts(copied, as_json)

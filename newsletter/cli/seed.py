@@ -12,7 +12,7 @@ import click
 from flask.cli import with_appcontext
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import and_, func, insert, literal, select, text
+from sqlalchemy import and_, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience import cadences, consent, suppression
@@ -30,7 +30,7 @@ from newsletter.content import categories
 from newsletter.content.models import Article, ArticleCategory, Category
 from newsletter.content.numbers import take_numbers
 from newsletter.foundation.clock import monotonic, utc_now
-from newsletter.foundation.db import transaction
+from newsletter.foundation.db import analyse, transaction
 from newsletter.foundation.errors import ConflictError
 from newsletter.foundation.secrets import Hasher
 from newsletter.foundation.services import services
@@ -76,7 +76,7 @@ def seed(readers: int, wanted: int, articles: int, as_json: bool) -> None:
         task = bar.add_task("articles", total=articles)
         with transaction() as session:
             add_articles(session, articles, wanted, now)
-            session.execute(text("ANALYZE"))  # tables that grew this much at once are planned for blindly otherwise
+            analyse(session)
         bar.advance(task, articles)
     report.facts(
         {"readers": readers, "categories": wanted, "articles": articles, "seconds": round(monotonic() - begun, 1)},

@@ -86,6 +86,11 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
     return count
 
 
+def anything_to_confirm(session: Session) -> bool:
+    """Tell whether a confirmation request has no mail yet."""
+    return session.scalar(select(Confirmation.id).where(Confirmation.planned_at.is_(None)).limit(1)) is not None
+
+
 def plan_confirmations(session: Session, now: datetime.datetime, limit: int = 500) -> int:
     """Put confirmation requests that have no mail yet into one mailing. Returns how many."""
     query = select(Confirmation).where(Confirmation.planned_at.is_(None)).order_by(Confirmation.id).limit(limit)

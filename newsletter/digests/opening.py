@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import func, insert, literal, select, text, update
+from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Cadence, Cut, Subscriber, Subscription
@@ -19,7 +19,7 @@ from newsletter.digests.due import DueWave
 from newsletter.digests.exclusions import exclusions
 from newsletter.digests.models import Run, RunArticle, RunExclusion, RunMark, RunState, RunZone, SkipReason
 from newsletter.digests.selection import Selector
-from newsletter.foundation.db import Base, insert_new, lock_rows
+from newsletter.foundation.db import analyse, insert_new, lock_rows
 
 ALL_WAVES: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 """The wave of a manual run."""
@@ -165,20 +165,14 @@ def _freeze(session: Session, run: Run, cuts: Sequence[Cut]) -> None:
             ["category_id", "number", "article_id", "run_id"], new.add_columns(literal(run.id))
         )
     )
-    _tell_planner(session, RunZone, RunMark, RunArticle)
+    analyse(session, RunZone, RunMark, RunArticle)
     had = exclusions(window.of_run(run)).subquery()
     session.execute(
         insert(RunExclusion).from_select(
             ["subscriber_id", "number", "run_id"], select(had.c.subscriber_id, had.c.number, literal(run.id))
         )
     )
-    _tell_planner(session, RunExclusion)
-
-
-def _tell_planner(session: Session, *tables: type[Base]) -> None:
-    """Have PostgreSQL count what was just written: else it guesses one row, and joins a million readers by loops."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("ANALYZE " + ", ".join(table.__tablename__ for table in tables)))
+    analyse(session, RunExclusion)
 
 
 def _subject(session: Session, run: Run, now: datetime.datetime) -> str:

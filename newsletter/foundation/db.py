@@ -37,6 +37,8 @@ CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 _IMMEDIATE = "newsletter_immediate"
+_ENOUGH = 1000
+"""Rows of an index that SQLite looks at: of all, it would for seconds, and let nobody write."""
 BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 """The type of ids of tables that grow with readers and articles (SQLite counts only plain INTEGER by itself)."""
 E = TypeVar("E", bound=enum.StrEnum)
@@ -170,6 +172,18 @@ def lock_rows(session: Session, statement: Any) -> Any:
 def insert_new(session: Session, table: type[Base]) -> Any:
     """Return an INSERT into `table` that passes over rows that any unique key says are there already."""
     return _INSERTS[session.get_bind().dialect.name](table).on_conflict_do_nothing()
+
+
+def analyse(session: Session, *tables: type[Base]) -> None:
+    """Have the database look how the rows of `tables` (of all, if none is given) are spread, in this transaction.
+
+    Wherever much was written at once: PostgreSQL takes a table that has just been filled for an empty one, until it
+    looks by itself minutes later, and joins a hundred thousand readers by loops.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(text(f"PRAGMA analysis_limit = {_ENOUGH}"))
+    for name in [table.__tablename__ for table in tables] or [""]:
+        session.execute(text(f"ANALYZE {name}"))
 
 
 def engine_options(url: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from newsletter.foundation.db import Base, db, transaction
 from newsletter.publication import identity
 from tests.cli.conftest import IDENTITY, Command
 from tests.conftest import NOW, Databases, make_settings
+from tests.planner import rows_known
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def test_every_row_arrives_and_ids_go_on(file: Path, tmp_path: Path, postgres_da
             old.dispose()
             assert copied["subscribers"] == 60
             assert copied["deliveries"] > 0
+            assert rows_known(db.session(), Subscriber) == 60
             assert copied["consents"] == db.session.scalar(select(func.count(Consent.id)))
             with transaction() as session:
                 highest = session.scalar(select(func.max(Subscriber.id))) or 0

@@ -9,6 +9,7 @@ from newsletter.foundation.db import db, transaction
 from newsletter.publication import identity
 from tests.cli.conftest import IDENTITY, Command
 from tests.conftest import NOW
+from tests.planner import rows_known
 
 
 def test_readers_are_confirmed_with_consent_and_choices(app_on_each: Flask) -> None:
@@ -37,6 +38,8 @@ def test_readers_are_confirmed_with_consent_and_choices(app_on_each: Flask) -> N
         ~select(ArticleCategory).where(ArticleCategory.article_id == Article.id).exists()
     )
     assert session.scalars(homeless).all() == []
+    # A digest is planned for them right away: the database must not take the tables for empty.
+    assert [rows_known(session, table) for table in (Subscriber, Article)] == [200, 12]
     forecast = command.json("digests", "list")
     assert sum(row["readers"] for row in forecast) == 200
     assert {row["articles"] for row in forecast} == {12}

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from newsletter.audience import cadences
 from newsletter.cli.seed import add_articles, add_readers
 from newsletter.content import categories
-from newsletter.delivery import manual
+from newsletter.delivery import manual, planning
 from newsletter.delivery.models import Delivery
 from newsletter.digests.models import Run
 from newsletter.foundation.clock import utc_now
@@ -18,6 +18,7 @@ from newsletter.foundation.errors import ConflictError
 from newsletter.foundation.services import services
 from newsletter.publication import identity
 from tests.conftest import NOW
+from tests.planner import rows_known
 
 IDENTITY = identity.Identity(
     name="The Gazette",
@@ -78,3 +79,13 @@ def test_nothing_is_sent_for_an_incomplete_publication(place: Flask) -> None:
     with pytest.raises(ConflictError, match="postal address"), transaction() as session:
         manual.send(session, 1, manual.key(session, 1), "ada", NOW)
     assert db.session.scalars(select(Run)).all() == []
+
+
+def test_a_large_run_lets_the_database_know_how_many_deliveries_there_are(
+    place: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "_MANY", 10)
+    with transaction() as session:
+        run = manual.send(session, 1, manual.key(session, 1), "ada", NOW)[0]
+    assert run.readers > 10
+    assert rows_known(db.session(), Delivery) == run.readers

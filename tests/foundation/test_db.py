@@ -5,12 +5,13 @@ import threading
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from newsletter.content.models import Category
-from newsletter.foundation.db import db, transaction
+from newsletter.foundation.db import analyse, db, transaction
 from newsletter.operators.models import Alarm
+from tests.planner import rows_known
 
 NAIVE = datetime.datetime(2026, 11, 23, 7, 0)
 AWARE = datetime.datetime(2026, 11, 23, 7, 0, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
@@ -82,3 +83,16 @@ def test_two_who_read_and_then_write_wait_for_each_other(app_on_each: Flask) -> 
 def test_foreign_keys_are_kept_on_both(app_on_each: Flask) -> None:
     with pytest.raises(IntegrityError), transaction() as session:
         session.execute(text("INSERT INTO article_categories (article_id, category_id) VALUES (7, 7)"))
+
+
+def test_tables_that_were_filled_at_once_are_known_from_then_on_and_others_are_not(app_on_each: Flask) -> None:
+    with transaction() as session:
+        session.execute(insert(Category), [{"slug": str(number), "name": str(number)} for number in range(30)])
+        session.add(Alarm(key="k", text="t", raised_at=AWARE))
+        assert rows_known(session, Category) is None
+        analyse(session, Category)
+    assert rows_known(db.session(), Category) == 30
+    assert rows_known(db.session(), Alarm) is None
+    with transaction() as session:
+        analyse(session)
+    assert rows_known(db.session(), Alarm) == 1
