@@ -1,7 +1,7 @@
 """Digests from pieces that were rendered, inlined and encoded once per run, language and zone.
 
-Nothing here is done for a reader, and little for a new set of categories: a section that was laid out before is a few
-references to bytes, the first line a pattern and the encoded names in it. So a mail costs the same however many
+Nothing here is done for a reader, and little for a new set of categories: a section that was laid out before is bytes
+that all sets with it share, the first line a pattern and the encoded names in it. So a mail costs the same however many
 different sets there are.
 """
 
@@ -26,8 +26,9 @@ _SHARED: Final = {
 }
 """The slots that readers with the same sections fill alike, in the order of `Press._filled`."""
 _OWN: Final = {at: name for name, at in personal.PLACES.items()}
-_REMEMBERED: Final = 4_096
-"""Sections and first lines kept: enough for every category at the usual places, whoever's marks they come from."""
+_REMEMBERED: Final = 512
+"""Sections and first lines kept: every category at the usual places, whoever's marks they come from. Each section holds
+its bytes once."""
 
 
 class Piece(NamedTuple):
@@ -40,10 +41,10 @@ class Piece(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """A section that was laid out before with nothing left out: references to its pieces."""
+    """A section that was laid out before with nothing left out: its pieces in a row, shared by all sheets with it."""
 
-    txt: Sequence[bytes]
-    html: Sequence[bytes]
+    txt: bytes
+    html: bytes
     size: int
     articles: int
     more: int
@@ -103,8 +104,8 @@ class Press:
         rows_html: list[bytes] = []
         taken = shown = left = listed = 0
         for of_txt, of_html, size_of, articles, more, name_txt, name_html, row_txt, row_html, row_size in blocks:
-            txt += of_txt
-            html += of_html
+            txt.append(of_txt)
+            html.append(of_html)
             taken += size_of
             shown += articles
             left += more
@@ -175,8 +176,8 @@ class Press:
         pieces = [self._piece(slip) for slip in slips.pieces(slips.whole(section, lead=known is self._leads))]
         short, row = self._words.short(section.category), self._piece(slips.row(section))
         block = _Block(
-            txt=[piece.txt for piece in pieces],
-            html=[piece.html for piece in pieces],
+            txt=b"".join([piece.txt for piece in pieces]),
+            html=b"".join([piece.html for piece in pieces]),
             size=sum(piece.size for piece in pieces),
             articles=len(section.article_ids),
             more=section.more,

@@ -130,7 +130,7 @@ class FullSheet:
         recipient = address(post.to)
         mail = self.rendered(links, name)
         subject = headers.unstructured("Subject", mail.subject)
-        fields = (*self.fields, subject, *personal.head(recipient, post, links).fields())
+        fields = (*self.fields, subject, *personal.fields(personal.head(recipient, post, links)))
         content = message.build(fields, encode(mail.text), encode(mail.html), signer, post.signed_at or post.date)
         return Message(post.return_path, recipient.wire, recipient.smtputf8, content)
 

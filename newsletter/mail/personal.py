@@ -9,7 +9,7 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from markupsafe import escape
 
@@ -78,38 +78,30 @@ def longest(language: str) -> dict[str, int]:
     return {place: sizes.get(place.partition(":")[2], _LONGEST_LINK + 40) for place in PLACES}
 
 
-class Head(NamedTuple):
-    """The personal header fields, as bytes."""
-
-    to: bytes
-    date: bytes
-    rest: bytes
-    """Message-ID and List-Unsubscribe."""
-
-    def fields(self) -> list[Field]:
-        """Return them one by one."""
-        message_id, name, value = self.rest.partition(b"List-Unsubscribe:")
-        return [
-            Field("To", self.to),
-            Field("Date", self.date),
-            Field("Message-ID", message_id),
-            Field("List-Unsubscribe", name + value),
-        ]
-
-
-def head(recipient: Address, post: Envelope, links: PersonalLinks) -> Head:
+def head(recipient: Address, post: Envelope, links: PersonalLinks) -> bytes:
     """Return To, Date, Message-ID and List-Unsubscribe, web address first (RFC 2369, RFC 8058).
 
     Raises RenderError for whatever cannot stand in a header, or would be too long for one (standards F10).
     """
-    _beginning(_parted(links.one_click)[0])
-    mailto = f",\r\n <{links.mailto}>" if links.mailto else ""
-    rest = f"Message-ID: {post.message_id}\r\nList-Unsubscribe:\r\n <{links.one_click}>{mailto}\r\n"
+    one_click, _, _, mailto = links
+    if _beginning(one_click.rpartition("/")[0]) is None:
+        _link(one_click)
+    second = f",\r\n <{mailto}>" if mailto else ""
+    rest = f"Message-ID: {post.message_id}\r\nList-Unsubscribe:\r\n <{one_click}>{second}\r\n"
     wire = rest.encode("utf-8", "replace")
-    meant = post.message_id.count("@") == 1 and (links.mailto.startswith("mailto:") or not mailto)
+    meant = post.message_id.count("@") == 1 and (not mailto or mailto.startswith("mailto:"))
     if not meant or wire.translate(None, _VISIBLE) != _BONES[bool(mailto)] or len(wire) > _LONGEST_HEAD:
         raise RenderError("The Message-ID or an address for leaving is malformed or too long.")
-    return Head(b"To: %b\r\n" % recipient.wire.encode(), headers.date(post.date).line, wire)
+    return b"To: %b\r\n%b%b" % (recipient.wire.encode(), headers.date(post.date).line, wire)
+
+
+def fields(wire: bytes) -> list[Field]:
+    """Return the fields of a head one by one: the first three stand on a line each."""
+    *lines, unsubscribe = wire.split(b"\r\n", 3)
+    return [
+        Field(name, line)
+        for name, line in zip(HEADERS, (*(b"%b\r\n" % line for line in lines), unsubscribe), strict=True)
+    ]
 
 
 def _named(name: str, language: str) -> tuple[bytes, bytes, bytes, bytes]:
@@ -122,12 +114,12 @@ def _named(name: str, language: str) -> tuple[bytes, bytes, bytes, bytes]:
         return _NAMELESS
     if len(name) > _LONGEST_NAME or not _PLAIN_NAME.fullmatch(name):
         return _named_otherwise(name, language)
+    raw = name.encode() if name.isascii() else encode(name)[: -len(_SOFT)]
     before, after = _around(language)
-    wire = encode(name)
-    addition = before + wire[: -len(_SOFT)] + after
-    if len(addition) > _COLUMNS:
+    addition = before + raw + after
+    if len(addition) > _COLUMNS + len(_SOFT):
         return _named_otherwise(name, language)
-    addition += _SOFT
+    wire = raw + _SOFT
     return wire, wire, addition, addition
 
 
@@ -141,7 +133,7 @@ def _named_otherwise(name: str, language: str) -> tuple[bytes, bytes, bytes, byt
 def _around(language: str) -> tuple[bytes, bytes]:
     """Return the encoded words before and behind a name in the addition to the masthead."""
     before, _, after = _for("\0", language).partition("\0")
-    return encode(before).removesuffix(_SOFT), encode(after).removesuffix(_SOFT)
+    return encode(before).removesuffix(_SOFT), encode(after).removesuffix(_SOFT) + _SOFT
 
 
 def _for(shown: str, language: str) -> str:
@@ -151,24 +143,23 @@ def _for(shown: str, language: str) -> str:
 
 
 def _linked(url: str) -> tuple[bytes, bytes]:
-    start, token = _parted(url)
+    start, _, token = url.rpartition("/")
     raw = token.encode("utf-8", "replace")
-    if not raw or len(raw) > _COLUMNS or raw.translate(None, _TOKEN):
+    known = _beginning(start) if 0 < len(raw) <= _COLUMNS and not raw.translate(None, _TOKEN) else None
+    if known is None:
         return _both(_link(url))
-    text, html = _beginning(start)
+    text, html = known
     wire = text + raw + _SOFT
     return wire, wire if html is text else html + raw + _SOFT
 
 
 @functools.lru_cache(maxsize=64)
-def _beginning(start: str) -> tuple[bytes, bytes]:
-    return _both(_link(start))
-
-
-def _parted(url: str) -> tuple[str, str]:
-    """Return `url` up to its path's last slash, which all readers share, and what is behind."""
-    at = url.rfind("/") + 1
-    return (url[:at], url[at:]) if at > len("https://") else (url, "")
+def _beginning(start: str) -> tuple[bytes, bytes] | None:
+    """Return what links of ours begin with, up to their last slash, which all readers share; None if ours do not."""
+    try:
+        return _both(_link(f"{start}/"))
+    except RenderError:
+        return None
 
 
 def _both(words: str) -> tuple[bytes, bytes]:

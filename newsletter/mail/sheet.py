@@ -17,9 +17,11 @@ from newsletter.mail.cleaning import subject
 from newsletter.mail.fragments import fill, has_slots
 from newsletter.mail.headers import Field
 from newsletter.mail.message import Signer
-from newsletter.mail.personal import Head, Reader
+from newsletter.mail.personal import Reader
 from newsletter.mail.shapes import Envelope, Message, PersonalLinks, Rendered
 
+_HEAD: Final = 4
+"""Pieces of a mail before its body: fields of the reader's own, shared ones, personal ones, the empty line."""
 _MAX_SHARED: Final = 8_000
 """Bytes of the shared header fields, so that with the personal ones and a signature it are at most 10,000 (F10)."""
 
@@ -68,21 +70,11 @@ class Sheet(Protocol):
 
 
 class Body(NamedTuple):
-    """A body as pieces, which may be many."""
+    """A body as pieces, which other sheets share."""
 
     parts: list[bytes]
     places: list[tuple[int, int]]
     """Where in `parts`, in order, which of `personal.own` comes in."""
-
-    def gathered(self) -> "Body":
-        """Return the same with all that stands between two places in one piece."""
-        parts, places, begun = list[bytes](), list[tuple[int, int]](), 0
-        for at, what in self.places:
-            parts.append(b"".join(self.parts[begun:at]))
-            places.append((len(parts), what))
-            parts.append(b"")
-            begun = at + 1
-        return Body([*parts, b"".join(self.parts[begun:])], places)
 
 
 @dataclass(slots=True, eq=False)  # not frozen: with as many sets as readers, each mail makes one
@@ -94,23 +86,20 @@ class AssembledSheet:
     body: Body
     inert: PersonalLinks | None
     """What stands instead of anybody's links in tests and copies."""
-    uses: int = 0
 
     def message(self, post: Envelope, links: PersonalLinks, name: str = "", signer: Signer | None = None) -> Message:
         """Return one reader's mail: little more than a join. Raises RenderError for a malformed link or address."""
-        self.uses += 1
-        if self.uses == 2:  # one that is used once would be copied once too often
-            self.body = self.body.gathered()
-        body = self.body
-        links = self.inert or links
+        parts, places = self.body
+        if self.inert is not None:
+            links = self.inert
         recipient = address(post.to)
         head = personal.head(recipient, post, links)
-        parts = [b"", self.letterhead.wire, *head, b"\r\n", *body.parts]
-        own, first = personal.own(name, links, self.language), len(parts) - len(body.parts)
-        for at, what in body.places:
-            parts[first + at] = own[what]
+        own = personal.own(name, links, self.language)
+        parts = [b"", self.letterhead.wire, head, b"\r\n", *parts]
+        for at, what in places:
+            parts[_HEAD + at] = own[what]
         if signer is not None or self.letterhead.is_personal:
-            parts[0] = self._before(head, parts[first:], links, name, signer, post.signed_at or post.date)
+            parts[0] = self._before(head, parts[_HEAD:], links, name, signer, post.signed_at or post.date)
         return Message(post.return_path, recipient.wire, recipient.smtputf8, b"".join(parts))
 
     def rendered(self, links: PersonalLinks, name: str = "") -> Rendered:
@@ -123,7 +112,7 @@ class AssembledSheet:
 
     def _before(
         self,
-        head: Head,
+        head: bytes,
         body: Sequence[bytes],
         links: PersonalLinks,
         name: str,
@@ -135,7 +124,7 @@ class AssembledSheet:
         if signer is None:
             return own[0].line
         digest = hashlib.sha256(b"".join(body)).digest()
-        signatures = signer.sign([*own, *self.letterhead.fields, *head.fields()], digest, at)
+        signatures = signer.sign([*own, *self.letterhead.fields, *personal.fields(head)], digest, at)
         return b"".join([field.line for field in (*signatures, *own)])
 
     def _subject(self, links: PersonalLinks, name: str) -> str:

@@ -45,7 +45,7 @@ def personal_field(
     """Return one of the header fields that are a reader's own."""
     post = samples.envelope()._replace(message_id=message_id)
     links = samples.links()._replace(one_click=one_click, mailto=mailto)
-    return next(field for field in personal.head(address(post.to), post, links).fields() if field.name == name)
+    return next(field for field in personal.fields(personal.head(address(post.to), post, links)) if field.name == name)
 
 
 def decoded(raw: bytes, name: str) -> str:
