@@ -4,6 +4,6 @@ A task carries no work, only the hint that there may be some; what is due stands
 harmless to repeat.
 """
 
-from newsletter.tasks import content, digests, ringing, sending, upkeep
+from newsletter.tasks import beating, content, digests, ringing, sending, upkeep
 
-__all__ = ["content", "digests", "ringing", "sending", "upkeep"]
+__all__ = ["beating", "content", "digests", "ringing", "sending", "upkeep"]
