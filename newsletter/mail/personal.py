@@ -39,8 +39,9 @@ _TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 _COLUMNS: Final = 75
 _SOFT: Final = b"=\r\n"
 """Ends a line that goes on (RFC 2045 section 6.7)."""
-_PLAIN_NAME: Final = re.compile(r"(?!From )[^\W_]+(?:(?:[ -]|\. ?)[^\W_]+)*\.?")
-"""Letters and digits of any script with single blanks, hyphens or stops: cleaning and HTML leave them as they are."""
+_PLAIN_NAME: Final = re.compile(r"(?!From )[^\W_]+(?:(?:[ '’-]|\. ?)[^\W_]+)*\.?")
+"""Letters and digits of any script with single blanks, hyphens, stops or apostrophes: cleaning leaves them as they are,
+and HTML all but the last."""
 _NAMELESS: Final = b"", b"", b"", b""
 _VISIBLE: Final = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"<>")
 _BONES: Final = {False: b" <>\r\n\r\n <>\r\n", True: b" <>\r\n\r\n <>\r\n <>\r\n"}
@@ -107,20 +108,26 @@ def fields(wire: bytes) -> list[Field]:
 def _named(name: str, language: str) -> tuple[bytes, bytes, bytes, bytes]:
     """Return the encoded forms of name and addition.
 
-    Few readers have the same name. One that cleaning and HTML leave as it is, and that fits a line, is set between the
-    encoded words of the addition.
+    Few readers have the same name. One that cleaning leaves as it is, and that fits a line, is set between the encoded
+    words of the addition.
     """
     if not name:
         return _NAMELESS
-    if len(name) > _LONGEST_NAME or not _PLAIN_NAME.fullmatch(name):
-        return _named_otherwise(name, language)
+    if len(name) <= _LONGEST_NAME and _PLAIN_NAME.fullmatch(name):
+        txt = html = _set(name, language)
+        if "'" in name:
+            html = _set(name.replace("'", "&#39;"), language)
+        if txt is not None and html is not None:
+            return txt[0], html[0], txt[1], html[1]
+    return _named_otherwise(name, language)
+
+
+def _set(name: str, language: str) -> tuple[bytes, bytes] | None:
+    """Return the encoded forms of a plain name and its addition, None where that takes more than a line."""
     raw = name.encode() if name.isascii() else encode(name)[: -len(_SOFT)]
     before, after = _around(language)
     addition = before + raw + after
-    if len(addition) > _COLUMNS + len(_SOFT):
-        return _named_otherwise(name, language)
-    wire = raw + _SOFT
-    return wire, wire, addition, addition
+    return (raw + _SOFT, addition) if len(addition) <= _COLUMNS + len(_SOFT) else None
 
 
 @functools.lru_cache(maxsize=1_024)

@@ -117,7 +117,7 @@ def worded(chance: random.Random) -> str:
     return "".join(chance.choices(TRICKS, k=chance.randint(1, 90)))
 
 
-LETTERS = ("A", "n", "é", "я", "ل", "ç", "京", "9", " ", "-", ".", "'", "_", "²", "From ", "\u0301", "\u3164")
+LETTERS = ("A", "n", "é", "я", "ل", "ç", "京", "9", " ", "-", ".", "'", "’", "_", "²", "From ", "\u0301", "\u3164")
 GIVEN = st.lists(st.sampled_from(LETTERS), max_size=66).map("".join) | st.text(max_size=70) | NAMES
 
 
@@ -133,7 +133,12 @@ def test_a_plain_name_comes_out_as_if_it_were_not_known_to_be_plain(name: str, l
 def test_a_name_that_just_fits_a_line_or_just_does_not_is_the_same_either_way(
     length: int, letter: str, language: str
 ) -> None:
-    for name in (letter * (length // len(letter.encode())), letter * length, "F" + "rom Anna" * (length // 8)):
+    for name in (
+        letter * (length // len(letter.encode())),
+        letter * length,
+        "F" + "rom Anna" * (length // 8),
+        "O'" * (length // 2 - 1) + "O",
+    ):
         assert personal._named(name, language) == personal._named_otherwise(name, language)
 
 
