@@ -81,11 +81,14 @@ class Press:
         self._marked = False
         """Whether a piece holds slots of its own."""
         slots = {name: _markup(slot(name)) for name in SLOTS}
-        page = self._make("body", **slots)
+        page = self._encoded(self._said("body", "txt", slots), paper.whole(self._said("body", "html", slots)))
         self._stretches = _stretches(Pattern(message.body(page.txt, page.html)))
         self._room = room - page.size
         self._marked = False
-        self._contents = self._make("contents", rows=slots["rows"])
+        rows = {"rows": slots["rows"]}
+        self._contents = self._encoded(
+            self._said("contents", "txt", rows), paper.styled(self._said("contents", "html", rows))
+        )
         self._inside = split(self._contents.txt, "txt:rows"), split(self._contents.html, "html:rows")
 
     def body(self, chosen: Sequence[Section]) -> Body:
@@ -173,8 +176,9 @@ class Press:
         return _Line(txt.filled(hole), html.filled(hole), [int(name.removeprefix(":")) for name in names])
 
     def _new_block(self, known: dict[Section, _Block], section: Section) -> _Block:
-        pieces = [self._piece(slip) for slip in slips.pieces(slips.whole(section, lead=known is self._leads))]
-        short, row = self._words.short(section.category), self._piece(slips.row(section))
+        whole = slips.whole(section, lead=known is self._leads)
+        *pieces, row = self._ready([*slips.pieces(whole), slips.row(section)])
+        short = self._words.short(section.category)
         block = _Block(
             txt=b"".join([piece.txt for piece in pieces]),
             html=b"".join([piece.html for piece in pieces]),
@@ -190,15 +194,22 @@ class Press:
         return _remembered(known, section, block)
 
     def _piece(self, slip: Slip) -> Piece:
-        if piece := self._pieces.get(slip):
-            return piece
-        return self._pieces.setdefault(slip, self._make(slip.template, **self._words.on(slip)))
+        return self._pieces.get(slip) or self._ready([slip])[0]
 
-    def _make(self, template: str, **values: object) -> Piece:
-        render = self._paper.page if template == "body" else self._paper.part
-        values |= {"reader": MARKED, **self._shared}
-        txt = encode(self._paper.plain(f"digest/{template}.txt", **values), "txt")
-        html = encode(render(f"digest/{template}.html", **values), "html")
+    def _ready(self, wanted: Sequence[Slip]) -> list[Piece]:
+        """Return pieces, those that are new made in one go: to read the styles takes longer than to set them."""
+        new = [slip for slip in wanted if slip not in self._pieces]
+        said = [(slip.template, self._words.on(slip)) for slip in new]
+        styled = self._paper.parts([self._said(template, "html", words) for template, words in said]) if new else []
+        for slip, (template, words), html in zip(new, said, styled, strict=True):
+            self._pieces[slip] = self._encoded(self._said(template, "txt", words), html)
+        return [self._pieces[slip] for slip in wanted]
+
+    def _said(self, template: str, kind: str, words: Mapping[str, object]) -> str:
+        return self._paper.plain(f"digest/{template}.{kind}", **words, reader=MARKED, **self._shared)
+
+    def _encoded(self, words: str, styled: str) -> Piece:
+        txt, html = encode(words, "txt"), encode(styled, "html")
         self._marked |= any(name in personal.PLACES for wire in (txt, html) for _, name in Pattern(wire).places)
         return Piece(txt, html, size(txt, self._longest) + size(html, self._longest))
 

@@ -1,6 +1,8 @@
 """An article as a digest's templates see it: clean words, safe links, a picture only if it can stand there."""
 
+import dataclasses
 import datetime
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -33,14 +35,18 @@ class Card:
 def card(article: ArticleCard, language: str, zone: str, utm: Mapping[str, str]) -> Card:
     """Return `article` as readers of `language` in time zone `zone` see it."""
     published = _published(article.published_at, zone, language)
-    source = prose(article.source_name, 80)
-    url = page_url(article.url, utm)
+    return dataclasses.replace(_timeless(article, tuple(utm.items())), published=published)
+
+
+@functools.lru_cache(maxsize=512)
+def _timeless(article: ArticleCard, utm: tuple[tuple[str, str], ...]) -> Card:
+    """Return what readers of all languages and zones see alike; their frames are made soon after each other."""
     return Card(
         title=prose(article.title, 300) or prose(article.url, 80) or "…",
-        url=url,
+        url=page_url(article.url, dict(utm)),
         summary=prose(article.summary, _SUMMARY),
-        source=source,
-        published=published,
+        source=prose(article.source_name, 80),
+        published="",
         image_url=page_url(article.image_url) if _is_picture(article) else None,
         image_height=_height(article),
     )

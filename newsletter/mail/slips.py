@@ -104,7 +104,9 @@ class Words:
         self._site_url = facts.site_url
         self._categories = {category.slug: category for category in categories}
         self._names = {slug: prose(category.name, 60) for slug, category in self._categories.items()}
-        self._cards = {article.id: card(article, frame.language, frame.zone, frame.utm) for article in cards}
+        self._frame = frame
+        self._articles = {article.id: article for article in cards}
+        self._cards: dict[int, Card] = {}
 
     def on(self, slip: Slip) -> Mapping[str, object]:
         """Return the values for the slip's template. Raises RenderError for what is not in this run."""
@@ -135,7 +137,11 @@ class Words:
         return self._card(article_id).title
 
     def _card(self, article_id: int) -> Card:
-        try:
-            return self._cards[article_id]
-        except KeyError:
-            raise RenderError(f"Article {article_id} is not among those of this run.") from None
+        found = self._cards.get(article_id)
+        if found is None:
+            article = self._articles.get(article_id)
+            if article is None:
+                raise RenderError(f"Article {article_id} is not among those of this run.")
+            frame = self._frame
+            found = self._cards[article_id] = card(article, frame.language, frame.zone, frame.utm)
+        return found

@@ -7,7 +7,7 @@ operator can lay a folder over them: what it has in email/ is taken instead of o
 import contextlib
 import functools
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -23,6 +23,9 @@ from newsletter.mail.cleaning import prose
 from newsletter.mail.shapes import PublicationFacts
 
 _COLUMNS: Final = 72
+_SEAM: Final = "<!--\ue002-->"
+"""Stands between pieces: private-use, which cleaning takes out of all words (see fragments.py)."""
+_WRAPPER: Final = textwrap.TextWrapper(_COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 class _Compiled(jinja2.BytecodeCache):
@@ -125,15 +128,21 @@ class Stationery:
 
     def page(self, template: str, **words: object) -> str:
         """Render an HTML template that is a whole document."""
-        return self._inliner.inline(self.plain(template, **words)) + "\n"
+        return self.whole(self.plain(template, **words))
 
-    def part(self, template: str, **words: object) -> str:
-        """Render an HTML template that is a piece of a document."""
-        return self.styled(self.plain(template, **words))
+    def whole(self, page: str) -> str:
+        """Put the styles onto the elements of a whole document."""
+        return self._inliner.inline(page) + "\n"
 
     def styled(self, piece: str) -> str:
         """Put the styles onto the elements of a piece."""
         return self._inliner.inline_fragment(piece, self._css)
+
+    def parts(self, pieces: Sequence[str]) -> list[str]:
+        """Put the styles onto the elements of some pieces, each by itself."""
+        if not self.is_ours:  # an element that an operator left open would reach into the next piece
+            return [self.styled(piece) for piece in pieces]
+        return self.styled(_SEAM.join(pieces)).split(_SEAM)
 
 
 @contextlib.contextmanager
@@ -155,7 +164,10 @@ def stationery(facts: PublicationFacts, language: str) -> Stationery:
 
 def wrap(text: str) -> str:
     """Set each line of `text` in 72 columns; words longer than that, such as links, stay whole."""
-    return "\n".join(
-        "\n".join(textwrap.wrap(line, _COLUMNS, break_long_words=False, break_on_hyphens=False))
-        for line in text.split("\n")
-    )
+    return "\n".join([_wrapped(line) for line in text.split("\n")])
+
+
+def _wrapped(line: str) -> str:
+    if len(line) <= _COLUMNS and line.isprintable():
+        return line.rstrip(" ")
+    return "\n".join(_WRAPPER.wrap(line))
