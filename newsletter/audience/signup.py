@@ -28,6 +28,8 @@ from newsletter.foundation.secrets import Hasher
 _CATEGORIES = table("categories", column("id"))
 """Another room's; looked at only to see which ids still exist."""
 
+_WAITING = select(SignupRequest.id).where(SignupRequest.processed_at.is_(None)).limit(1)
+
 
 @dataclass(frozen=True)
 class Signup:
@@ -97,6 +99,11 @@ def decide(
     if not caps.allows(kind, sent, confirmed=known.confirmed, now=now):
         return SignupOutcome.CAPPED
     return SignupOutcome.ALREADY if already else SignupOutcome.CONFIRMATION
+
+
+def anything_waiting(session: Session) -> bool:
+    """Tell whether a request waits to be decided."""
+    return session.scalar(_WAITING) is not None
 
 
 def process_waiting(session: Session, hasher: Hasher, now: datetime.datetime, limit: int = 200) -> int:

@@ -88,6 +88,8 @@ RELAY: Final = Rule(
 
 def kind_of(outcome: Outcome) -> Kind | None:
     """Return what an outcome says; None: nothing was answered, or the relay's state is watched elsewhere."""
+    if outcome.verdict is Verdict.ACCEPTED:
+        return Kind.FINE
     if outcome.verdict in (Verdict.UNSENT, Verdict.UNKNOWN, Verdict.OURS) or outcome.code is None:
         return None
     if outcome.failure is Failure.AUTHENTICATION:
@@ -103,9 +105,7 @@ class Window:
     """The last answers, and how many there are of each kind."""
 
     def __init__(self, size: int = REMEMBERED) -> None:
-        self._kinds: deque[Kind] = deque()
-        self._size = size
-        self._counts: Counter[Kind] = Counter()
+        self._kinds: deque[Kind] = deque(maxlen=size)
         self._said: dict[Kind, str] = {}
 
     def add(self, outcome: Outcome) -> bool:
@@ -113,10 +113,7 @@ class Window:
         kind = kind_of(outcome)
         if kind is None:
             return False
-        if len(self._kinds) == self._size:
-            self._counts[self._kinds.popleft()] -= 1
         self._kinds.append(kind)
-        self._counts[kind] += 1
         if kind is Kind.FINE:
             return False
         self._said[kind] = f"{outcome.code} {outcome.text}"
@@ -124,11 +121,11 @@ class Window:
 
     def broken(self, rules: Iterable[Rule]) -> str:
         """Return what the first rule that applies has to say, else an empty text."""
-        total = len(self._kinds)
+        total, counts = len(self._kinds), Counter(self._kinds)
         for rule in rules:
-            number = sum(self._counts[kind] for kind in rule.kinds)
+            number = sum(counts[kind] for kind in rule.kinds)
             if number >= rule.least and number > rule.share * total:
-                said = max((kind for kind in rule.kinds if self._counts[kind]), key=lambda kind: self._counts[kind])
+                said = max((kind for kind in rule.kinds if counts[kind]), key=lambda kind: counts[kind])
                 return (
                     f"Of the last {total} answers, {number} refused the mail {rule.what}, "
                     f"last with “{self._said[said]}”. {rule.advice}"

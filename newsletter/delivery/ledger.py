@@ -10,26 +10,39 @@ The order of things around a group of messages (at most GROUP):
 A chunk's `fence` rises with every lease. Who lost the lease can begin nothing more, but what it was told is still
 believed: an outcome closes a `sending` or `unknown` delivery whoever holds the chunk.
 
-Locks are taken in the order chunk, deliveries, mailing, by everybody: nobody waits in a circle.
+Locks are taken in the order chunk, deliveries, mailing, by everybody: nobody waits in a circle. (Planned deliveries of
+a chunk in hand come last: nobody else locks those.)
 """
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask
-from sqlalchemy import bindparam, case, func, literal, or_, select, text, update
+from sqlalchemy import (
+    Exists,
+    ScalarSelect,
+    SQLColumnExpression,
+    and_,
+    bindparam,
+    case,
+    exists,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from newsletter.delivery import finishing, recovery
+from newsletter.delivery import finishing, marking, recovery
 from newsletter.delivery.cancelling import skip_chunk
 from newsletter.delivery.composing import Compose, Composer, composer
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, MailingState, Reason
 from newsletter.delivery.replies import Outcome, Verdict
 from newsletter.delivery.settling import count, fold, settle
 from newsletter.foundation.clock import utc_now
-from newsletter.foundation.db import OwnSession, UTCDateTime, db, transaction
+from newsletter.foundation.db import OwnSession, UTCDateTime, db
 
 GROUP: Final = 128
 """Deliveries marked at a time, at most."""
@@ -88,10 +101,6 @@ class NotBegunError(Exception):
         self.ids = list(ids)
 
 
-class _StoppedError(Exception):
-    """The mailing was paused or cancelled while the group was being begun: it is taken back."""
-
-
 class Ledger:
     """The ledger as one worker process uses it; `owner` names the process in its leases."""
 
@@ -113,33 +122,22 @@ class Ledger:
         Raises CannotComposeError when no message can be made of its mailing.
         """
         now = utc_now()
-        with self._app.app_context(), transaction() as session:
-            query = _READY
-            if session.get_bind().dialect.name == "postgresql":
-                query = _READY.with_for_update(of=Chunk, skip_locked=True)
-            found = session.execute(query, {"bulk": bulk, "now": now}).first()
+        asked = {"wants_bulk": bulk, "now": now, "by_owner": self.owner, "until": now + self._lease}
+        with self._app.app_context(), self._own.transaction() as session:
+            found = session.connection().execute(_CLAIM, asked).first()
             if found is None and recovery.regroup_due(session, now):
-                found = session.execute(query, {"bulk": bulk, "now": now}).first()
+                found = session.connection().execute(_CLAIM, asked).first()
             if found is None:
                 return None
-            chunk, mailing = found
-            composes = self._composers.get(mailing.id) or composer(session, mailing)
-            chunk.state, chunk.owner, chunk.fence = ChunkState.LEASED, self.owner, chunk.fence + 1
-            chunk.leased_until = now + self._lease
-            if mailing.started_at is None or mailing.not_before is not None:
-                session.flush()
-                started_at = func.coalesce(Mailing.started_at, literal(now, UTCDateTime()))
-                session.execute(
-                    update(Mailing)
-                    .where(Mailing.id == mailing.id)
-                    .values(started_at=started_at, not_before=None, paused_because="")
-                    .execution_options(synchronize_session=False)
-                )
-            lease = Lease(chunk.id, mailing.id, chunk.fence, composes, bulk, mailing.per_hour)
+            chunk_id, mailing_id, fence, per_hour, begins = found
+            if begins:
+                session.connection().execute(_BEGINS, {"mailing": mailing_id, "now": now})
+            composes = self._composers.get(mailing_id) or composer(session, session.get_one(Mailing, mailing_id))
+            lease = Lease(chunk_id, mailing_id, fence, composes, bulk, per_hour)
         # Only now: one that was made in a transaction that failed holds rows that cannot be read any more.
         if len(self._composers) > 3:
             self._composers.clear()
-        self._composers[mailing.id] = composes
+        self._composers[mailing_id] = composes
         return lease
 
     def begin(
@@ -157,7 +155,7 @@ class Ledger:
                 accepted = fold(session, told, relay_id, now, owner=self.owner)
                 if not self._begin(session, lease, size, group, sort_out, accepted, now):
                     _count_accepted(session, lease.mailing_id, accepted)
-        except _StoppedError:
+        except marking.StoppedError:
             lease.exhausted = True
             self.settle(lease, told, relay_id)
             return Group()
@@ -177,28 +175,8 @@ class Ledger:
         now: datetime.datetime,
     ) -> bool:
         """Fill `group`. Returns whether anything was begun; then the counters have moved by `accepted`, too."""
-        renewed = (
-            session.connection()
-            .execute(
-                _RENEW,
-                {"chunk": lease.chunk_id, "at_fence": lease.fence, "by_owner": self.owner, "until": now + self._lease},
-            )
-            .first()
-        )
-        if renewed is None:
-            lease.exhausted = True
-            return False
-        state, lease.per_hour = renewed
-        if state == MailingState.CANCELLED:
-            skip_chunk(session, lease.mailing_id, lease.chunk_id, now)
-        if state != MailingState.SENDING:
-            lease.exhausted = True
-            return False
         prepared = lease.composes.prepare(session, lease.chunk_id, lease.position, size, now)
-        lease.exhausted = len(prepared) < size
-        if not prepared:
-            return False
-        first, lease.position = prepared[0].id, prepared[-1].id
+        position = prepared[-1].id if prepared else lease.position
         reasons: dict[int, Reason] = {}
         for one in prepared:
             if isinstance(one.make, Reason):
@@ -209,14 +187,20 @@ class Ledger:
         waiting = sort_out(group.domains) if sort_out is not None else {}
         for delivery_id in waiting:
             del group.messages[delivery_id], group.domains[delivery_id]
-        whole = (lease.chunk_id, first, lease.position) if len(group.messages) == len(prepared) else None
-        _mark_skipped(session, lease.mailing_id, reasons, now)
-        _mark_waiting(session, lease.mailing_id, waiting)
-        if not group.messages:
-            return False
-        moves = {"accepted": accepted, "full": len(group.messages) if lease.composes.full else 0}
-        _mark_sending(session, lease.mailing_id, list(group.messages), whole, moves, now)
-        return True
+        held = {"chunk": lease.chunk_id, "at_fence": lease.fence, "by_owner": self.owner, "until": now + self._lease}
+        if reasons or waiting or not group.messages:
+            marking.check(session, held | {"mailing": lease.mailing_id})
+            marking.skip(session, lease.mailing_id, reasons, now)
+            marking.put_off(session, lease.mailing_id, waiting)
+        if group.messages:
+            numbers = {"number": len(group.messages), "accepted": accepted}
+            numbers["full"] = numbers["number"] if lease.composes.full else 0
+            which = {"from_id": next(iter(group.messages)), "to_id": position, "now": now}
+            if len(group.messages) < len(prepared):
+                which["ids"] = list(group.messages)
+            lease.per_hour = marking.send(session, held | which | numbers | {"mailing": lease.mailing_id})
+        lease.position, lease.exhausted = position, len(prepared) < size
+        return bool(group.messages)
 
     def settle(self, lease: Lease, told: Mapping[int, Outcome], relay_id: int) -> None:
         """Fold outcomes in."""
@@ -228,42 +212,36 @@ class Ledger:
     def release(self, lease: Lease) -> None:
         """Give the chunk back, done if nothing of it is left to send, and finish the mailing if this was the last."""
         now = utc_now()
-        with self._app.app_context(), transaction() as session:
-            if session.scalar(select(Mailing.state).where(Mailing.id == lease.mailing_id)) is MailingState.CANCELLED:
+        of_chunk = {"chunk": lease.chunk_id, "at_fence": lease.fence, "now": now}
+        with self._app.app_context(), self._own.transaction() as session:
+            released = session.connection().execute(_RELEASE, of_chunk).first()
+            if released is None:  # another has it
+                finishing.finish_if_settled(session, lease.mailing_id, now)
+                return
+            state, still_sending, settled = released
+            if state is MailingState.CANCELLED:
                 skip_chunk(session, lease.mailing_id, lease.chunk_id, now)
-            rest = session.execute(
-                select(Delivery.state, Delivery.id).where(
-                    Delivery.chunk_id == lease.chunk_id,
-                    Delivery.state.in_((DeliveryState.PLANNED, DeliveryState.SENDING)),
-                )
-            ).all()
-            planned = any(row.state is DeliveryState.PLANNED for row in rest)
-            released = session.execute(
-                update(Chunk)
-                .where(Chunk.id == lease.chunk_id, Chunk.fence == lease.fence, Chunk.state == ChunkState.LEASED)
-                .values(
-                    state=ChunkState.READY if planned else ChunkState.DONE,
-                    owner="",
-                    leased_until=None,
-                    not_before=now,
-                )
-                .execution_options(synchronize_session=False)
-            )
-            lost = [row.id for row in rest if row.state is DeliveryState.SENDING]
-            if lost and released.rowcount:  # type: ignore[attr-defined]  # a cursor's result has it
+                session.connection().execute(_DONE, {"chunk": lease.chunk_id})
+            if still_sending:
                 # All that we were told is told: what is open even so, a database that forgot a commit has left.
+                lost = session.scalars(
+                    select(Delivery.id).where(
+                        Delivery.chunk_id == lease.chunk_id, Delivery.state == DeliveryState.SENDING
+                    )
+                )
                 forgotten = Outcome(Verdict.UNKNOWN, None, "the database forgot what became of it")
                 settle(session, dict.fromkeys(lost, forgotten), now, owner="")
-            finishing.finish_if_settled(session, lease.mailing_id, now)
+            if settled or still_sending or state is MailingState.CANCELLED:
+                finishing.finish_if_settled(session, lease.mailing_id, now)
 
     def next_due(self) -> datetime.datetime | None:
         """Return when the next delivery is due that waits for its time."""
-        with self._app.app_context(), transaction() as session:
+        with self._own.transaction() as session:
             return recovery.next_due(session)
 
     def put_off(self, mailing_id: int, until: datetime.datetime, *, because: str = "") -> None:
         """Let no worker claim anything of the mailing before `until`; `because` is for operators to see."""
-        with self._app.app_context(), transaction() as session:
+        with self._own.transaction() as session:
             session.execute(
                 update(Mailing)
                 .where(Mailing.id == mailing_id)
@@ -273,11 +251,11 @@ class Ledger:
 
 
 _READY: Final = (
-    select(Chunk, Mailing)
+    select(Chunk.id)
     .join(Mailing, Mailing.id == Chunk.mailing_id)
     .where(
         Chunk.state == ChunkState.READY,
-        Chunk.bulk == bindparam("bulk"),
+        Chunk.bulk == bindparam("wants_bulk"),
         Chunk.not_before <= bindparam("now", type_=UTCDateTime()),
         Mailing.state == MailingState.SENDING,
         or_(Mailing.not_before.is_(None), Mailing.not_before <= bindparam("now", type_=UTCDateTime())),
@@ -289,102 +267,60 @@ _READY: Final = (
 
 def anything_ready(session: Session, now: datetime.datetime, *, bulk: bool) -> bool:
     """Tell whether there is a chunk to claim."""
-    return session.execute(_READY, {"bulk": bulk, "now": now}).first() is not None
+    return session.execute(_READY, {"wants_bulk": bulk, "now": now}).first() is not None
 
 
-_RENEW: Final = (
+def _of_mailing(value: SQLColumnExpression[Any]) -> ScalarSelect[Any]:
+    """Return a value of the mailing of the Chunk that a statement is about."""
+    return select(value).where(Mailing.id == Chunk.mailing_id).scalar_subquery()
+
+
+def _holds(state: DeliveryState) -> Exists:
+    """Return whether the chunk of the parameter `chunk` holds such deliveries."""
+    return exists().where(Delivery.chunk_id == bindparam("chunk"), Delivery.state == state)
+
+
+_CLAIM: Final = (
     update(Chunk)
-    .where(
-        Chunk.id == bindparam("chunk"),
-        Chunk.fence == bindparam("at_fence"),
-        Chunk.owner == bindparam("by_owner"),
-        Chunk.state == ChunkState.LEASED,
-    )
-    .values(leased_until=bindparam("until"))
-    .returning(
-        select(Mailing.state).where(Mailing.id == Chunk.mailing_id).scalar_subquery(),
-        select(Mailing.per_hour).where(Mailing.id == Chunk.mailing_id).scalar_subquery(),
-    )
-    .execution_options(synchronize_session=False)
-)
-
-
-_MARK: Final = (
-    update(Delivery)
-    .where(
-        Delivery.chunk_id == bindparam("chunk"),
-        Delivery.id.between(bindparam("first"), bindparam("last")),
-        Delivery.state == DeliveryState.PLANNED,
-    )
+    .where(Chunk.id == _READY.with_for_update(of=Chunk, skip_locked=True).correlate(None).scalar_subquery())
     .values(
-        state=DeliveryState.SENDING,
-        offered_at=func.coalesce(Delivery.offered_at, bindparam("now", type_=UTCDateTime())),
+        state=ChunkState.LEASED,
+        owner=bindparam("by_owner"),
+        fence=Chunk.fence + 1,
+        leased_until=bindparam("until"),
+    )
+    .returning(
+        Chunk.id,
+        Chunk.mailing_id,
+        Chunk.fence,
+        _of_mailing(Mailing.per_hour),
+        _of_mailing(or_(Mailing.started_at.is_(None), Mailing.not_before.is_not(None))),
     )
     .execution_options(synchronize_session=False)
 )
-
-
-def _mark_sending(
-    session: Session,
-    mailing_id: int,
-    ids: list[int],
-    whole: tuple[int, int, int] | None,
-    moves: Mapping[str, int],
-    now: datetime.datetime,
-) -> None:
-    """Mark deliveries as being sent, by the range of their keys where it holds no others (`whole`: chunk, from, to)."""
-    connection = session.connection()
-    if whole is not None:
-        chunk, first, last = whole
-        marked = connection.execute(_MARK, {"chunk": chunk, "first": first, "last": last, "now": now})
-    else:
-        marked = connection.execute(
-            update(Delivery)
-            .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.PLANNED)
-            .values(
-                state=DeliveryState.SENDING,
-                offered_at=case((Delivery.offered_at.is_(None), now), else_=Delivery.offered_at),
-            )
-        )
-    begun = connection.execute(_BEGUN, {"mailing": mailing_id, "number": len(ids), **moves})
-    if marked.rowcount != len(ids) or not begun.rowcount:
-        raise _StoppedError
-
-
-_BEGUN: Final = text(
-    "UPDATE mailings SET planned = planned - :number, sending = sending + :number - :accepted, "
-    "accepted = accepted + :accepted, rendered_in_full = rendered_in_full + :full "
-    "WHERE id = :mailing AND state = 'sending'"
+_BEGINS: Final = text(
+    "UPDATE mailings SET started_at = coalesce(started_at, :now), not_before = NULL, paused_because = '' "
+    "WHERE id = :mailing"
+).bindparams(bindparam("now", type_=UTCDateTime()))
+_RELEASE: Final = (
+    update(Chunk)
+    .where(Chunk.id == bindparam("chunk"), Chunk.fence == bindparam("at_fence"), Chunk.state == ChunkState.LEASED)
+    .values(
+        state=case((_holds(DeliveryState.PLANNED), ChunkState.READY), else_=ChunkState.DONE),
+        owner="",
+        leased_until=None,
+        not_before=bindparam("now"),
+    )
+    .returning(
+        _of_mailing(Mailing.state),
+        _holds(DeliveryState.SENDING),
+        _of_mailing(and_(Mailing.planned == 0, Mailing.sending == 0, Mailing.deferred == 0)),
+    )
+    .execution_options(synchronize_session=False)
 )
+_DONE: Final = text("UPDATE chunks SET state = 'done' WHERE id = :chunk")
 
 
 def _count_accepted(session: Session, mailing_id: int, number: int) -> None:
     if number:
         count(session, {(mailing_id, DeliveryState.SENDING, DeliveryState.ACCEPTED): number})
-
-
-def _mark_waiting(session: Session, mailing_id: int, waiting: Mapping[int, datetime.datetime]) -> None:
-    """Defer deliveries whose mail hosts take no more for now; that is no attempt."""
-    if waiting:
-        session.connection().execute(
-            _WAIT, [{"key": delivery_id, "until": until} for delivery_id, until in waiting.items()]
-        )
-        count(session, {(mailing_id, DeliveryState.PLANNED, DeliveryState.DEFERRED): len(waiting)})
-
-
-_WAIT: Final = text(
-    "UPDATE deliveries SET state = 'deferred', retry_at = :until, reply_code = NULL, failure = NULL WHERE id = :key"
-).bindparams(bindparam("until", type_=UTCDateTime()))
-
-
-def _mark_skipped(session: Session, mailing_id: int, reasons: Mapping[int, Reason], now: datetime.datetime) -> None:
-    for reason in set(reasons.values()):
-        ids = [delivery_id for delivery_id, why in reasons.items() if why is reason]
-        state = DeliveryState.FAILED if reason is Reason.UNSENDABLE else DeliveryState.SKIPPED
-        session.execute(
-            update(Delivery)
-            .where(Delivery.id.in_(ids))
-            .values(state=state, reason=reason, settled_at=now)
-            .execution_options(synchronize_session=False)
-        )
-        count(session, {(mailing_id, DeliveryState.PLANNED, state): len(ids)})

@@ -168,6 +168,7 @@ class Pump:
             await self._wait()
         elif self._told or self._telling:
             await self._tell(lambda told: self._desk.settle(self.relay, told))
+            await self._give_back_what_is_done()
         else:
             self.no_more = True
 
@@ -207,6 +208,7 @@ class Pump:
             raise
         if isinstance(group, Group):
             self._take_in(lease, group)
+            await self._give_back_what_is_done()
         elif group > _LONG_WAIT:
             lease.exhausted, self.waits = True, min(group, self.waits or group)
             await self._in_thread(lambda: self._desk.put_off(lease, group))
@@ -246,11 +248,13 @@ class Pump:
                 taken_back = [key for key, outcome in outcomes.items() if outcome.verdict in _AGAIN]
                 if taken_back and lease is self._lease:  # they are planned again
                     lease.position, lease.exhausted = min(lease.position, *taken_back) - 1, False
-            try:
-                await self._give_back(lambda lease: lease.exhausted)
-            except SQLAlchemyError as error:  # the next telling gives it back; what was just begun goes on
-                log.warning("a chunk cannot be given back yet", extra={"reason": type(error).__name__})
         return result
+
+    async def _give_back_what_is_done(self) -> None:
+        try:
+            await self._give_back(lambda lease: lease.exhausted)
+        except SQLAlchemyError as error:  # it is tried again after the next group; what was just begun goes on
+            log.warning("a chunk cannot be given back yet", extra={"reason": type(error).__name__})
 
     async def _give_back(self, which: Callable[[Lease], bool]) -> None:
         """Release leases of which nothing is open."""

@@ -1,33 +1,29 @@
 """The embedded worker: one process that owns an in-process Celery broker and looks for work each second.
 
-The main thread is Celery's worker (one task at a time: confirmations and slices of bulk take turns). One thread rings
-the bells; another fetches sources, so that a slow site never keeps a confirmation waiting.
+The main thread is Celery's worker, and all that it does is sending (one task at a time: confirmations and slices of
+bulk take turns). One thread rings the bells, one keeps house, another fetches sources, so that neither a slow site nor
+a big digest keeps what is due waiting.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from celery import signals
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.foundation.clock import monotonic
-from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.queue import Queue, queue
-from newsletter.tasks import content, engines, ringing
+from newsletter.tasks import content, digests, engines, ringing, upkeep
 
 log = logging.getLogger(__name__)
-_EVERY: Final = {
-    ringing.CONFIRM: 1.0,
-    ringing.SEND: 1.0,
-    ringing.TICK: 5.0,
-    ringing.SWEEP: 5.0,
-    ringing.CLEAN: 600.0,
-    ringing.HOSTS: 60.0,
-}
-"""Seconds between two bells for the same task."""
+_BELLS: Final = {ringing.CONFIRM: 1.0, ringing.SEND: 1.0}
+_HOUSE: Final = {digests.tick: 5.0, upkeep.sweep: 5.0, upkeep.clean: 600.0, upkeep.look_hosts_up: 60.0}
+_SOURCES: Final = {content.fetch_due: 1.0}
+"""What is done in which rhythm, in seconds."""
+_FAREWELL: Final = 5.0
+"""Seconds that what is being done at the end has to finish."""
 
 
 class Bellringer(threading.Thread):
@@ -41,9 +37,9 @@ class Bellringer(threading.Thread):
 
     def run(self) -> None:
         """Ring until stopped."""
-        due = dict.fromkeys(_EVERY, 0.0)
+        due = dict.fromkeys(_BELLS, 0.0)
         while not self._stopped.wait(0.2):
-            for task, seconds in _EVERY.items():
+            for task, seconds in _BELLS.items():
                 if monotonic() >= due[task] and task not in self._waiting:
                     due[task] = monotonic() + seconds
                     self._waiting.add(task)
@@ -53,14 +49,18 @@ class Bellringer(threading.Thread):
         self._waiting.discard(getattr(sender, "name", ""))
 
 
-def fetching(app: Flask, stopped: threading.Event) -> None:
-    """Fetch sources that are due, again and again, until stopped."""
-    while not stopped.wait(1.0):
-        try:
-            with app.app_context():
-                content.fetch_due()
-        except (NewsletterError, SQLAlchemyError):
-            log.exception("sources could not be fetched")
+def rounds(app: Flask, acts: Mapping[Callable[[], None], float], stopped: threading.Event) -> None:
+    """Do each of `acts` in its rhythm until stopped, one after the other."""
+    due = dict.fromkeys(acts, 0.0)
+    while not stopped.wait(0.2):
+        for act, seconds in acts.items():
+            if monotonic() >= due[act] and not stopped.is_set():
+                try:
+                    with app.app_context():
+                        act()
+                except Exception:
+                    log.exception("this is tried again later", extra={"act": act.__name__})
+                due[act] = monotonic() + seconds
 
 
 def run(app: Flask) -> None:
@@ -73,10 +73,11 @@ def run(app: Flask) -> None:
     ringing.Bells.in_worker = True
     stopped = threading.Event()
     bells = Bellringer(queue.send_task, stopped)
-    threads = [bells, threading.Thread(target=fetching, args=(app, stopped), name="fetching", daemon=True)]
+    house = threading.Thread(target=rounds, args=(app, _HOUSE, stopped), name="house", daemon=True)
+    sources = threading.Thread(target=rounds, args=(app, _SOURCES, stopped), name="sources", daemon=True)
 
     def ready(**_: object) -> None:
-        for thread in threads:
+        for thread in (bells, house, sources):
             thread.start()
 
     signals.worker_ready.connect(ready, weak=False)
@@ -93,5 +94,7 @@ def run(app: Flask) -> None:
         ).start()
     finally:
         stopped.set()
+        if house.is_alive():
+            house.join(_FAREWELL)
         with app.app_context():
             engines.close()

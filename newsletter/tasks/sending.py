@@ -5,9 +5,9 @@ from typing import Final
 from flask import current_app
 
 from newsletter.audience import signup
-from newsletter.delivery import planning
+from newsletter.delivery import ledger, planning
 from newsletter.foundation.clock import utc_now
-from newsletter.foundation.db import transaction
+from newsletter.foundation.db import db, transaction
 from newsletter.foundation.queue import queue
 from newsletter.foundation.services import services
 from newsletter.tasks import engines, ringing
@@ -16,7 +16,7 @@ _SLICE: Final = 8.0
 _SOON: Final = 60.0
 """Seconds; a broker must not keep a bell for long (it would ring it twice)."""
 _EMBEDDED_SLICE: Final = 2.0
-"""Seconds of bulk at a time where one process does all the work, so that confirmations come between."""
+"""Seconds of bulk after which somebody may wait for a confirmation, where one process sends both."""
 
 
 @queue.task(name=ringing.CONFIRM)
@@ -38,10 +38,24 @@ def send_bulk() -> None:
 
 def _send(*, bulk: bool) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  (Flask's documented way)
-    seconds = _EMBEDDED_SLICE if services().settings.embedded else _SLICE
-    done = engines.engine(app).run(bulk=bulk, seconds=seconds)
+    if services().settings.embedded:  # all that this thread does is sending: bulk goes on while nobody waits
+        done = engines.engine(app).run(bulk=bulk, seconds=_EMBEDDED_SLICE, go_on=lambda: bulk and not _somebody_waits())
+    else:
+        done = engines.engine(app).run(bulk=bulk, seconds=_SLICE)
     bell = ringing.SEND if bulk else ringing.CONFIRM
     if done.more:
         ringing.ring(bell)
     elif done.wait is not None and done.wait < _SOON:
         ringing.ring(bell, after=done.wait)  # whoever waits longer is found by the sweep
+
+
+def _somebody_waits() -> bool:
+    session = db.session()
+    try:
+        return (
+            signup.anything_waiting(session)
+            or planning.anything_to_confirm(session)
+            or ledger.anything_ready(session, utc_now(), bulk=False)
+        )
+    finally:
+        session.rollback()

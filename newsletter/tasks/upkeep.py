@@ -28,7 +28,7 @@ _SOURCE: Final = "source:"
 _DOMAINS: Final = 5000
 _LOOKING: Final = 20.0
 _EMBEDDED_LOOKING: Final = 2.0
-"""Seconds for looking mail hosts up at a time; in one process with the sending only few, as confirmations wait."""
+"""Seconds for looking mail hosts up at a time; where one thread keeps house only few, as digests fall due."""
 
 
 @queue.task(name=ringing.SWEEP)

@@ -133,6 +133,6 @@ class _Session(Session):
         super()._content(job)
         self._fault.reach("dot: written")
 
-    def _after_dot(self, job: Job, outcome: Outcome, code: int, text: str) -> None:
+    def _after_dot(self, job: Job, outcome: Outcome) -> None:
         self._fault.reach("reply: read")
-        super()._after_dot(job, outcome, code, text)
+        super()._after_dot(job, outcome)
