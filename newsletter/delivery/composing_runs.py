@@ -35,8 +35,8 @@ from newsletter.mail.shapes import (
 from newsletter.mail.sheet import Sheet
 from newsletter.publication import identity
 
-_SHEETS: Final = 400
-"""Sheets kept at a time; each holds a mail's bytes once."""
+_SHEETS: Final = 1_000
+"""Sheets kept at a time; each is some 3 kB, for the bytes are those of its frame."""
 _LOOK_AGAIN: Final = datetime.timedelta(seconds=0.5)
 """How often to look whether articles were withdrawn or are held, and which keys sign."""
 _COMPOSERS: Final = 24
