@@ -1,4 +1,4 @@
-"""Every room's tables, for whoever needs the whole picture: migrations, and tests that look at all of it."""
+"""Every room's tables, for whoever needs the whole picture: commands, migrations, and tests that look at all of it."""
 
 import newsletter.audience.models
 import newsletter.content.models

@@ -12,6 +12,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
 
+from newsletter import tables  # noqa: F401  (a command may touch what refers to rooms that it does not import)
 from newsletter.foundation import application
 from newsletter.foundation.errors import NewsletterError, SettingsError
 

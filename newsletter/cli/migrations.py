@@ -10,7 +10,7 @@ from newsletter.foundation import migrating
 @with_appcontext
 def _prepare() -> None:
     migrating.prepare(current_app)
-    g.directory = g.x_arg = None  # where its own group keeps two options that are of no use here
+    g.directory, g.x_arg = None, ()  # where its own group keeps two options that are of no use here
 
 
 group = AppGroup(

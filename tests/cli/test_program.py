@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from newsletter import tables  # noqa: F401  (so that `Base` knows every room's)
+from newsletter.foundation.db import Base
+
 FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>News</title><link>https://gazette.example/</link>
 <item><guid>1</guid><title>Ünïted</title><link>https://gazette.example/1</link><category>World</category></item>
 </channel></rss>"""
@@ -96,3 +99,18 @@ def test_help_needs_no_settings(tmp_path: Path) -> None:
     result = newsletter(tmp_path, "deliveries", "settle", "--help")
     assert result.returncode == 0
     assert "Usage: newsletter deliveries settle" in result.stdout
+
+
+def test_adopting_in_a_process_of_its_own_knows_every_rooms_tables(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+    assert newsletter(old, *INIT).returncode == 0
+    (new / ".env").write_bytes((old / ".env").read_bytes())
+    made = newsletter(new, "db", "upgrade")
+    assert made.returncode == 0, made.stderr
+    adopted = newsletter(new, "adopt", str(old / "var" / "newsletter.db"), "--json")
+    assert adopted.returncode == 0, adopted.stderr
+    copied = json.loads(adopted.stdout)
+    assert set(copied) == set(Base.metadata.tables)
+    assert (copied["publications"], copied["categories"], copied["cadences"]) == (1, 2, 2)
