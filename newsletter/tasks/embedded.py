@@ -1,4 +1,4 @@
-"""The embedded worker: one process that owns an in-process Celery broker and looks for work each second.
+"""The embedded worker: one process that owns an in-process Celery broker and looks for work all the time.
 
 The main thread is Celery's worker, and all that it does is sending (one task at a time: confirmations and slices of
 bulk take turns). One thread rings the bells, one keeps house, another fetches sources, so that neither a slow site nor
@@ -12,13 +12,15 @@ from typing import Any, Final
 
 from celery import signals
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.foundation.clock import monotonic
 from newsletter.foundation.queue import Queue, queue
-from newsletter.tasks import content, digests, engines, ringing, upkeep
+from newsletter.tasks import content, digests, engines, ringing, sending, upkeep
 
 log = logging.getLogger(__name__)
-_BELLS: Final = {ringing.CONFIRM: 1.0, ringing.SEND: 1.0}
+_LOOK: Final = 0.25
+"""Seconds between two looks for what is to be sent."""
 _HOUSE: Final = {digests.tick: 5.0, upkeep.sweep: 5.0, upkeep.clean: 600.0, upkeep.look_hosts_up: 60.0}
 _SOURCES: Final = {content.fetch_due: 1.0}
 """What is done in which rhythm, in seconds."""
@@ -27,23 +29,28 @@ _FAREWELL: Final = 5.0
 
 
 class Bellringer(threading.Thread):
-    """Rings for each task in its rhythm, but never twice before the first has been answered."""
+    """Looks for what is to be sent and rings for it, but never twice before the first has been answered."""
 
-    def __init__(self, send: Callable[[str], Any], stopped: threading.Event) -> None:
+    def __init__(self, app: Flask, send: Callable[[str], Any], stopped: threading.Event) -> None:
         super().__init__(name="bells", daemon=True)
-        self._send, self._stopped = send, stopped
+        self._app, self._send, self._stopped = app, send, stopped
         self._waiting: set[str] = set()
         signals.task_postrun.connect(self._answered, weak=False)
 
     def run(self) -> None:
         """Ring until stopped."""
-        due = dict.fromkeys(_BELLS, 0.0)
-        while not self._stopped.wait(0.2):
-            for task, seconds in _BELLS.items():
-                if monotonic() >= due[task] and task not in self._waiting:
-                    due[task] = monotonic() + seconds
-                    self._waiting.add(task)
-                    self._send(task)
+        while not self._stopped.wait(_LOOK):
+            try:
+                for task, bulk in ((ringing.CONFIRM, False), (ringing.SEND, True)):
+                    if task not in self._waiting and self._is_due(bulk=bulk):
+                        self._waiting.add(task)
+                        self._send(task)
+            except SQLAlchemyError as error:
+                log.warning("the database cannot be asked", extra={"reason": type(error).__name__})
+
+    def _is_due(self, *, bulk: bool) -> bool:
+        with self._app.app_context():
+            return sending.anything_due(bulk=bulk)
 
     def _answered(self, sender: Any = None, **_: object) -> None:
         self._waiting.discard(getattr(sender, "name", ""))
@@ -72,7 +79,7 @@ def run(app: Flask) -> None:
         engines.engine(app)  # takes the lock, and recovers what a killed worker left, before anything is rung
     ringing.Bells.in_worker = True
     stopped = threading.Event()
-    bells = Bellringer(queue.send_task, stopped)
+    bells = Bellringer(app, queue.send_task, stopped)
     house = threading.Thread(target=rounds, args=(app, _HOUSE, stopped), name="house", daemon=True)
     sources = threading.Thread(target=rounds, args=(app, _SOURCES, stopped), name="sources", daemon=True)
 

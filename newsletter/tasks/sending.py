@@ -39,7 +39,9 @@ def send_bulk() -> None:
 def _send(*, bulk: bool) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  (Flask's documented way)
     if services().settings.embedded:  # all that this thread does is sending: bulk goes on while nobody waits
-        done = engines.engine(app).run(bulk=bulk, seconds=_EMBEDDED_SLICE, go_on=lambda: bulk and not _somebody_waits())
+        done = engines.engine(app).run(
+            bulk=bulk, seconds=_EMBEDDED_SLICE, go_on=lambda: bulk and not anything_due(bulk=False)
+        )
     else:
         done = engines.engine(app).run(bulk=bulk, seconds=_SLICE)
     bell = ringing.SEND if bulk else ringing.CONFIRM
@@ -49,13 +51,12 @@ def _send(*, bulk: bool) -> None:
         ringing.ring(bell, after=done.wait)  # whoever waits longer is found by the sweep
 
 
-def _somebody_waits() -> bool:
+def anything_due(*, bulk: bool) -> bool:
+    """Tell whether there is bulk to send, or a sign-up or confirmation that somebody waits for."""
     session = db.session()
     try:
-        return (
-            signup.anything_waiting(session)
-            or planning.anything_to_confirm(session)
-            or ledger.anything_ready(session, utc_now(), bulk=False)
-        )
+        if not bulk and (signup.anything_waiting(session) or planning.anything_to_confirm(session)):
+            return True
+        return ledger.anything_ready(session, utc_now(), bulk=bulk)
     finally:
         session.rollback()
