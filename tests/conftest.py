@@ -3,7 +3,7 @@
 import contextlib
 import datetime
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from newsletter.app import create_app
-from newsletter.foundation import migrating
+from newsletter.foundation import application, migrating
 from newsletter.foundation.db import db
 from newsletter.foundation.settings import Settings, load
 from tests.servers.postgres import PostgresServer
@@ -50,7 +49,7 @@ def make_settings(data_dir: Path, **overrides: object) -> Settings:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with all tables, made by the migrations, to be copied."""
     folder = tmp_path_factory.mktemp("template")
-    app = create_app(make_settings(folder))
+    app = application.build(make_settings(folder))
     with app.app_context():
         migrating.upgrade()
         db.session.remove()
@@ -76,7 +75,7 @@ def postgres_databases(
 ) -> Iterator[Databases]:
     """Databases on the tests' server, copied from one that the migrations made."""
     with postgres_server.database() as template:
-        app = create_app(make_settings(tmp_path_factory.mktemp("postgres"), database_url=template))
+        app = application.build(make_settings(tmp_path_factory.mktemp("postgres"), database_url=template))
         with app.app_context():
             migrating.upgrade()
             db.session.remove()
@@ -85,21 +84,27 @@ def postgres_databases(
 
 
 @pytest.fixture
-def app(sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
+def make() -> Callable[[Settings], Flask]:
+    """How a test's application is made: without pages, which take most of that time. Rooms that have some add them."""
+    return application.build
+
+
+@pytest.fixture
+def app(make: Callable[[Settings], Flask], sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
     """The application on an empty SQLite database of its own; its context is pushed."""
     shutil.copy(sqlite_template, tmp_path / "newsletter.db")
-    yield from _running(create_app(make_settings(tmp_path)))
+    yield from _running(make(make_settings(tmp_path)))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def app_on_each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+def app_on_each(request: pytest.FixtureRequest, make: Callable[[Settings], Flask], tmp_path: Path) -> Iterator[Flask]:
     """The application on SQLite, then on PostgreSQL."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "newsletter.db")
-        yield from _running(create_app(make_settings(tmp_path)))
+        yield from _running(make(make_settings(tmp_path)))
         return
     with request.getfixturevalue("postgres_databases").fresh() as url:
-        yield from _running(create_app(make_settings(tmp_path, database_url=url)))
+        yield from _running(make(make_settings(tmp_path, database_url=url)))
 
 
 def _running(app: Flask) -> Iterator[Flask]:

@@ -1,11 +1,15 @@
 """An operator who is signed in, and a service that has something to show."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from newsletter.app import create_app
 from newsletter.audience import cadences
 from newsletter.foundation.db import transaction
+from newsletter.foundation.settings import Settings
 from newsletter.operators import accounts
 from newsletter.publication import identity
 from tests.admin.browsing import Browser, Client
@@ -22,6 +26,12 @@ IDENTITY = identity.Identity(
     confirmation_from="confirm@gazette.example",
     timezone="Europe/Berlin",
 )
+
+
+@pytest.fixture
+def make() -> Callable[[Settings], Flask]:
+    """The applications of these tests have pages."""
+    return create_app
 
 
 @pytest.fixture

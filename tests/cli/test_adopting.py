@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, func, insert, select, update
 
-from newsletter.app import create_app
 from newsletter.audience.models import Consent, Subscriber, Subscription
 from newsletter.content.numbers import take_numbers
 from newsletter.delivery.models import Delivery, DeliveryState
+from newsletter.foundation import application
 from newsletter.foundation.db import Base, db, transaction
 from newsletter.publication import identity
 from tests.cli.conftest import IDENTITY, Command
@@ -23,7 +23,7 @@ def file(sqlite_template: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "embedded"
     folder.mkdir()
     shutil.copy(sqlite_template, folder / "newsletter.db")
-    app = create_app(make_settings(folder))
+    app = application.build(make_settings(folder))
     command = Command(app)
     with app.app_context():
         with transaction() as session:
@@ -38,7 +38,7 @@ def file(sqlite_template: Path, tmp_path: Path) -> Path:
 @pytest.mark.postgres
 def test_every_row_arrives_and_ids_go_on(file: Path, tmp_path: Path, postgres_databases: Databases) -> None:
     with postgres_databases.fresh() as url:
-        app = create_app(make_settings(tmp_path, database_url=url))
+        app = application.build(make_settings(tmp_path, database_url=url))
         with app.app_context():
             copied = Command(app).json("adopt", str(file))
             old = create_engine(f"sqlite:///{file}")
@@ -66,7 +66,7 @@ def test_every_row_arrives_and_ids_go_on(file: Path, tmp_path: Path, postgres_da
 @pytest.mark.postgres
 def test_a_database_in_use_takes_nothing_over(file: Path, tmp_path: Path, postgres_databases: Databases) -> None:
     with postgres_databases.fresh() as url:
-        app = create_app(make_settings(tmp_path, database_url=url))
+        app = application.build(make_settings(tmp_path, database_url=url))
         with app.app_context():
             with transaction() as session:
                 identity.create(session, IDENTITY, NOW)
@@ -86,7 +86,7 @@ def test_a_file_that_a_killed_worker_left_waits_for_its_journal(
         source.execute(update(Delivery).where(Delivery.id == 1).values(state=DeliveryState.SENDING))
     old.dispose()
     with postgres_databases.fresh() as url:
-        app = create_app(make_settings(tmp_path, database_url=url))
+        app = application.build(make_settings(tmp_path, database_url=url))
         with app.app_context():
             refused = Command(app).run("adopt", str(file), status=1)
             assert "was killed" in refused.stderr

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from newsletter.app import create_app
+from newsletter.foundation import application
 from newsletter.foundation.db import db, transaction
 from tests.conftest import NOW, make_settings
 from tests.content.desk import Desk
@@ -18,10 +18,10 @@ def desk_app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("desk")
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), folder / "newsletter.db")
-        yield create_app(make_settings(folder))
+        yield application.build(make_settings(folder))
         return
     with request.getfixturevalue("postgres_databases").fresh() as url:
-        app = create_app(make_settings(folder, database_url=url))
+        app = application.build(make_settings(folder, database_url=url))
         yield app
         with app.app_context():
             db.engine.dispose()

@@ -15,13 +15,13 @@ import pytest
 import redis
 from flask import Flask
 
-from newsletter.app import create_app
 from newsletter.delivery import choosing, database_meters, limits
 from newsletter.delivery.database_meters import DatabaseMeters
 from newsletter.delivery.limits import SECOND, Grant, Limit, Meters, OwnMeters
 from newsletter.delivery.models import Meter
 from newsletter.delivery.redis_meters import RedisMeters, connect
 from newsletter.delivery.shared_meters import AWAY, FailingOver
+from newsletter.foundation import application
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.ports import LOOPBACK, free_port
 from tests.conftest import make_settings
@@ -66,7 +66,7 @@ def meters(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Meters]:
 
 @contextlib.contextmanager
 def _application(folder: Path, url: str) -> Iterator[Flask]:
-    app = create_app(make_settings(folder, database_url=url))
+    app = application.build(make_settings(folder, database_url=url))
     with app.app_context():
         try:
             yield app

@@ -2,15 +2,17 @@
 
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
 import pytest
 from babel.messages import Catalog, Message
 from flask import Flask
 
+from newsletter.app import create_app
 from newsletter.foundation import languages
 from newsletter.foundation.links import Link
+from newsletter.foundation.settings import Settings
 from newsletter.mail.confirmation import ConfirmationLinks, already_subscribed, confirmation
 from newsletter.mail.digest import DigestComposer
 from newsletter.mail.shapes import Marking, Rendered, Section
@@ -30,6 +32,12 @@ DATA = {
     *languages.LANGUAGES.values(),
 }
 """What a site calls its own things, whatever the reader speaks."""
+
+
+@pytest.fixture
+def make() -> Callable[[Settings], Flask]:
+    """The applications of these tests have pages."""
+    return create_app
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A PostgreSQL server for tests, and databases on it: TEST_DATABASE_URL's, or one of our own that lives in a folder."""
 
 import contextlib
+import os
 import secrets
 import shutil
 import signal
@@ -20,6 +21,9 @@ from tests.servers.process import serving
 
 CARELESS = ("-F", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 """Fast and unsafe: never where the promise about crashes is what is tested."""
+MEMORY = Path("/dev/shm")
+_ROOM = 2 * 2**30
+"""Bytes that must be free there; a container often has 64 MB."""
 CRASH = signal.SIGQUIT
 """Ends the server at once, as if the power went: it recovers when it is started again."""
 
@@ -79,13 +83,21 @@ def running(durable: bool = False) -> Iterator[PostgresServer]:
         yield server
         return
     # Short, for a socket's path may have 107 bytes; not under pytest's own folder, which other users cannot enter.
-    scratch = Path(tempfile.mkdtemp(prefix="pg-"))
+    scratch = Path(tempfile.mkdtemp(prefix="pg-", dir=None if durable else _in_memory()))
     try:
         server, argv = made(scratch, () if durable else CARELESS)
         with serving(argv, scratch, server.answers, CRASH):
             yield server
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _in_memory() -> Path | None:
+    """Return a folder in memory, where there is one: a copied database is 400 files, and a disk takes long for them."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(MEMORY).free > _ROOM and os.access(MEMORY, os.W_OK | os.X_OK):
+            return MEMORY
+    return None
 
 
 def made(scratch: Path, flags: tuple[str, ...] = ()) -> tuple[PostgresServer, list[str]]:

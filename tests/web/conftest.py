@@ -1,10 +1,20 @@
 """A small site with a form to sign up on, and readers of it."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from newsletter.app import create_app
+from newsletter.foundation.settings import Settings
 from tests.web.site import Site
+
+
+@pytest.fixture
+def make() -> Callable[[Settings], Flask]:
+    """The applications of these tests have pages."""
+    return create_app
 
 
 @pytest.fixture
