@@ -77,7 +77,10 @@ def composer(session: Session, mailing: Mailing) -> Composer:
 
 def suppressed() -> ColumnElement[bool]:
     """Return the condition that a subscriber's address or domain is on the suppression list."""
-    return exists().where(or_(Suppression.hash == Subscriber.address_hash, Suppression.hash == Subscriber.domain_hash))
+    return or_(  # each by the table's key, which one condition with both is not
+        exists().where(Suppression.hash == Subscriber.address_hash),
+        exists().where(Suppression.hash == Subscriber.domain_hash),
+    )
 
 
 def upcoming() -> tuple[ColumnElement[bool], ...]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from sqlalchemy import FromClause, ScalarSelect, String, and_, cast, exists, func, select
+from sqlalchemy import FromClause, ScalarSelect, String, and_, cast, exists, func, inspect, or_, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -32,7 +32,8 @@ class Selector:
 
     def __init__(self, session: Session, run: Run) -> None:
         self._run_id, self._after, self._limit = run.id, run.after_number, run.cadence.max_per_category
-        self.taken = _taken(run)
+        marked = bool(session.scalar(select(exists().where(RunMark.run_id == run.id))))
+        self.taken = _taken(run, marked=marked)
         """For queries over Subscriber: the categories they take here, packed for `selection()`."""
         self._shelf = shelf(session, of_run(run).articles)
         self._some_had = bool(session.scalar(select(exists().where(RunExclusion.run_id == run.id))))
@@ -111,25 +112,35 @@ class Selector:
         )
 
 
-def _taken(run: Run) -> ScalarSelect[str | None]:
+def _taken(run: Run, *, marked: bool) -> ScalarSelect[str | None]:
     """Return `category:mark,…` of what the enclosing query's Subscriber took part with; the mark may be empty.
 
-    One value for a reader instead of a row for each category: readers with the same words get the same digest.
+    One value for a reader instead of a row for each category: readers with the same words get the same digest. This is
+    asked of each reader before each mail, so that nothing is looked up that is not needed. `marked`: whether the run
+    has any marks.
     """
     still = aliased(Subscription)
-    pair = cast(Subscription.category_id, String) + ":" + func.coalesce(cast(RunMark.mark, String), "")
+    pair = cast(Subscription.category_id, String) + ":"
+    source: FromClause = inspect(Subscription).local_table
+    if marked:
+        pair += func.coalesce(cast(RunMark.mark, String), "")
+        source = source.outerjoin(
+            inspect(RunMark).local_table, and_(RunMark.run_id == run.id, RunMark.subscription_id == Subscription.id)
+        )
     return (
         select(func.aggregate_strings(pair, ","))
-        .select_from(Subscription)
-        .outerjoin(RunMark, and_(RunMark.run_id == run.id, RunMark.subscription_id == Subscription.id))
+        .select_from(source)
         .where(
             Subscription.subscriber_id == Subscriber.id,
             took_part(run),
             # Who moved the category to another cadence still wants it; the new subscription starts after this run.
-            exists().where(
-                still.subscriber_id == Subscription.subscriber_id,
-                still.category_id == Subscription.category_id,
-                still.state == SubscriptionState.ACTIVE,
+            or_(
+                Subscription.state == SubscriptionState.ACTIVE,
+                exists().where(
+                    still.subscriber_id == Subscription.subscriber_id,
+                    still.category_id == Subscription.category_id,
+                    still.state == SubscriptionState.ACTIVE,
+                ),
             ),
         )
         .correlate(Subscriber)
