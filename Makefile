@@ -17,7 +17,7 @@ demo: environment ## Show the whole service at work; ARGS="--exit --json", "--fe
 	@.venv/bin/newsletter demo $(ARGS)
 
 test: development ## Run the test suite; ARGS are pytest's
-	@.venv/bin/pytest -n auto --maxprocesses 4 $(ARGS)
+	@.venv/bin/pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: development ## Check lint, format, types, import contracts, and migrations up and down on both databases
 	.venv/bin/ruff check
