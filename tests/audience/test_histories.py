@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from newsletter.audience import confirmation, consent, leaving, preferences, suppression, undoing
 from newsletter.audience.confirmation import ConfirmationState
@@ -390,12 +390,6 @@ class Histories(RuleBasedStateMachine):
 
 @pytest.mark.timeout(240)
 def test_no_history_misses_an_article_doubles_one_or_mails_without_consent(room_on_sqlite: Room) -> None:
-    @event.listens_for(db.engine, "connect")
-    def hurry(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
-
-    db.session.remove()
-    db.engine.dispose()
     machine = type("Histories", (Histories,), {"room": room_on_sqlite})
     run_state_machine_as_test(
         machine,

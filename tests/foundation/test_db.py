@@ -1,7 +1,10 @@
 """The database's habits: one way to commit, aware times, closed words, and a write lock taken at the beginning."""
 
+import contextlib
 import datetime
+import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -9,7 +12,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from newsletter.content.models import Category
-from newsletter.foundation.db import analyse, db, transaction
+from newsletter.foundation.db import _prepare_sqlite, analyse, db, transaction
 from newsletter.operators.models import Alarm
 from tests.planner import rows_known
 
@@ -96,3 +99,12 @@ def test_tables_that_were_filled_at_once_are_known_from_then_on_and_others_are_n
     with transaction() as session:
         analyse(session)
     assert rows_known(db.session(), Alarm) == 1
+
+
+def test_a_commit_on_sqlite_waits_for_the_disk_and_keys_are_kept(tmp_path: Path) -> None:
+    # Asked of the function itself: in the tests' own process SQLite is told afterwards not to wait.
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        _prepare_sqlite(connection, None)
+        asked = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "foreign_keys")}
+        assert asked == {"synchronous": 2, "foreign_keys": 1}
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
