@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from sqlalchemy import create_engine, text
 
+from newsletter.app import create_app
 from newsletter.delivery.models import DeliveryState, Reason
 from newsletter.foundation.settings import PREFIX, Settings, load
-from tests.conftest import Databases
+from tests.conftest import Databases, make_settings
 from tests.docs.pages import DEPLOY, PAGES, ROOT, name, read
 
 OPERATIONS = read(ROOT / "docs/operations.md")
@@ -60,8 +60,8 @@ def test_every_state_and_reason_is_explained() -> None:
     assert {reason.value for reason in Reason} <= set(re.findall(r"`(\w+)`", states))
 
 
-def test_endpoints_that_are_named_exist(app: Flask) -> None:
-    rules = {rule.rule for rule in app.url_map.iter_rules()}
+def test_endpoints_that_are_named_exist(tmp_path: Path) -> None:
+    rules = {rule.rule for rule in create_app(make_settings(tmp_path)).url_map.iter_rules()}
     assert set(re.findall(r"`(?:GET )?(/[\w/]+)`", OPERATIONS)) & rules >= {"/health/live", "/health/ready", "/admin/"}
 
 
