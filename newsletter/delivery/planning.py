@@ -4,7 +4,7 @@ import datetime
 import secrets
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, case, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Confirmation
@@ -23,7 +23,10 @@ from newsletter.digests.readers import readers_of
 from newsletter.foundation.db import UTCDateTime, analyse
 
 CHUNK: Final = 1000
-"""Deliveries of a chunk."""
+"""Deliveries of a chunk, at most."""
+_LEAST: Final = 250
+_CHUNKS: Final = 32
+"""How many a mailing has at least, if those are not too small: so many workers get about equal shares of it."""
 _MANY: Final = 10_000
 """Deliveries of a run after which the database is to know how many there are."""
 GIVE_UP: Final = {
@@ -41,6 +44,8 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
     mailing = _mailing(session, MailingKind.RUN, now, run_id=run.id)
     readers = readers_of(session, run).subquery()
     place = func.row_number().over(order_by=readers.c.subscriber_id) - 1
+    number, least = func.count().over(), min(_LEAST, CHUNK)
+    size = case((number < least * _CHUNKS, least), (number > CHUNK * _CHUNKS, CHUNK), else_=number // _CHUNKS)
     session.execute(
         insert(Delivery).from_select(
             ["mailing_id", "subscriber_id", "after_number", "chunk_id", "state", "attempts"],
@@ -48,7 +53,7 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
                 literal(mailing.id),
                 readers.c.subscriber_id,
                 readers.c.after_number,
-                literal(mailing.id * CHUNKS) + place // CHUNK,
+                literal(mailing.id * CHUNKS) + place // size,
                 literal(DeliveryState.PLANNED.value),
                 literal(0),
             ).order_by(readers.c.subscriber_id),
@@ -56,13 +61,14 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
         )
     )
     # Counted once, here: Python's sqlite3 does not tell how many rows an INSERT with a WITH clause has added.
-    count = session.scalars(select(func.count()).where(Delivery.mailing_id == mailing.id)).one()
+    count, last = session.execute(
+        select(func.count(), func.max(Delivery.chunk_id)).where(Delivery.mailing_id == mailing.id)
+    ).one()
     if not count:
         session.delete(mailing)
         session.flush()
         return 0
     copies = sorted(set(run.cadence.copies))
-    last = (count - 1) // CHUNK
     if copies:
         session.execute(
             insert(Delivery),
@@ -70,7 +76,7 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
                 {
                     "mailing_id": mailing.id,
                     "copy_address": address,
-                    "chunk_id": mailing.id * CHUNKS + last,
+                    "chunk_id": last,
                     "after_number": run.after_number,
                     "state": DeliveryState.PLANNED,
                     "attempts": 0,
@@ -78,12 +84,12 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
                 for address in copies
             ],
         )
-    _add_chunks(session, mailing.id, 0, last, now, bulk=True)
+    _add_chunks(session, mailing.id, 0, last - mailing.id * CHUNKS, now, bulk=True)
     mailing.planned = count + len(copies)
     session.flush()
     if count >= _MANY:
         analyse(session, Delivery, Chunk)
-    return count
+    return int(count)
 
 
 def anything_to_confirm(session: Session) -> bool:
