@@ -57,6 +57,10 @@ class Composer(Protocol):
     full: bool
     """Whether each message is rendered in full, because its template asks for it."""
 
+    @property
+    def signs(self) -> bool:
+        """Whether its messages are signed, which takes longer than all else."""
+
     def prepare(
         self, session: Session, chunk_id: int, after_id: int, limit: int, now: datetime.datetime
     ) -> list[Prepared]:
@@ -138,6 +142,11 @@ class ConfirmationComposer:
         self.sender = self._facts.confirmation_from
         self._stamps = Stamps(tools, mailing, self.sender)
         self._signer = signer_for(session, tools.vault, self.sender)
+
+    @property
+    def signs(self) -> bool:
+        """As the Composer's."""
+        return self._signer is not None
 
     def prepare(
         self, session: Session, chunk_id: int, after_id: int, limit: int, now: datetime.datetime

@@ -139,6 +139,11 @@ class RunComposer:
         own = self._publication
         self.full = self._frames.composer(own.language, own.timezone).renders_in_full
 
+    @property
+    def signs(self) -> bool:
+        """As the Composer's."""
+        return self._signer is not None
+
     def prepare(
         self, session: Session, chunk_id: int, after_id: int, limit: int, now: datetime.datetime
     ) -> list[Prepared]:

@@ -5,6 +5,7 @@ Everything that touches the database happens in one thread beside the loop, so t
 
 import asyncio
 import importlib
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ class Engine:
         self._claiming = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop = loops.new_event_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._makers = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="makers")
+        """Sign what is to be signed, on as many processors as there are."""
         self._ending = ending
 
     def run(self, *, bulk: bool, seconds: float, go_on: Callable[[], bool] = bool) -> Slice:
@@ -82,6 +85,7 @@ class Engine:
         self._loop.run_until_complete(goodbye())
         self._loop.close()
         self._thread.shutdown()
+        self._makers.shutdown()
 
     async def _slice(self, bulk: bool, seconds: float, go_on: Callable[[], bool]) -> Slice:
         self._bulk, self._ends, self._outdated = bulk, monotonic() + seconds, False
@@ -158,7 +162,16 @@ class Engine:
             if pump is not None:
                 pump.part()
             journal = pump.journal if pump else self._journal(relay.id)
-            pump = Pump(relay, self._desk, journal, self._in_thread, self._lease_for, self._ending, self._new_session)
+            pump = Pump(
+                relay,
+                self._desk,
+                journal,
+                self._in_thread,
+                self._lease_for,
+                self._ending,
+                self._new_session,
+                self._makers,
+            )
             self._pumps[relay.id] = pump
             for each in self._pumps.values():
                 each.pace.in_doubt = IN_DOUBT // len(self._pumps)

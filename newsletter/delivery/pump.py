@@ -8,7 +8,8 @@ reader who goes, looked at when the group is begun, act within a second, however
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
 from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -40,6 +41,8 @@ _LAST_PATIENCE: Final = 8.0
 """The same when the process is to end."""
 _AT_ONCE: Final = 32
 """Messages made in a row: each alone between two writes would cost three times as much."""
+_A_FEW: Final = 4
+"""Messages that a maker makes in a row."""
 _LOOK: Final = 0.1
 _LONG_WAIT: Final = 2.0
 """Seconds of waiting for a limit from which on nobody keeps a chunk meanwhile."""
@@ -78,6 +81,7 @@ class Pump:
         next_lease: Callable[["Pump"], Awaitable[Lease | None]],
         ending: Callable[[], bool],
         new_session: Callable[[], Session],
+        makers: Executor,
     ) -> None:
         self.relay = relay
         self.problem: Outcome | None = None
@@ -91,12 +95,15 @@ class Pump:
         self.journal = journal
         self.pace = Pace()
         self._desk, self._in_thread = desk, in_thread
-        self._next_lease, self._ending = next_lease, ending
+        self._next_lease, self._ending, self._makers = next_lease, ending, makers
         self._connections = Connections(relay, self._allowed, new_session, self._opened, self._refused)
         self._ask_after = 0.0
         self._lease: Lease | None = None
         self._leases: list[Lease] = []
         self._queue: deque[_Draft] = deque()
+        self._making = 0
+        """Drafts in the makers' hands."""
+        self._error: BaseException | None = None
         self._wire: set[_Draft] = set()
         self._in_lane: Counter[str] = Counter()
         self._told: dict[Lease, dict[int, Outcome]] = {}
@@ -111,7 +118,12 @@ class Pump:
     @property
     def unfinished(self) -> bool:
         """Whether something of an earlier slice is still open."""
-        return bool(self._wire or self._told or self._telling or self._leases or self.inbox)
+        return bool(self._wire or self._making or self._told or self._telling or self._leases or self.inbox)
+
+    @property
+    def _under_way(self) -> int:
+        """How many are begun and not answered."""
+        return len(self._queue) + self._making + len(self._wire)
 
     @property
     def hungry(self) -> bool:
@@ -144,6 +156,8 @@ class Pump:
 
     async def _work(self) -> None:
         """Do the next thing that there is to do, or wait for something to happen."""
+        if self._error is not None:
+            raise self._error
         await self._connections.keep(needed=self._lease is not None or bool(self.inbox))
         if self._connections.none_allowed:
             self.no_more = True
@@ -156,7 +170,7 @@ class Pump:
 
     async def _take_lease(self) -> None:
         """Take the next chunk; where there is none, finish what is under way, of which some may have to go again."""
-        busy = bool(self._queue or self._wire)
+        busy = self._under_way > 0
         if len(self._queue) <= self.pace.ahead and (monotonic() >= self._ask_after or not busy):
             lease = self.inbox.popleft() if self.inbox else await self._next_lease(self)
             if lease is not None:
@@ -164,7 +178,7 @@ class Pump:
                 self._leases.append(lease)
                 return
             self._ask_after = monotonic() + _LOOK
-        if self._queue or self._wire:
+        if self._under_way:
             await self._wait()
         elif self._told or self._telling:
             await self._tell(lambda told: self._desk.settle(self.relay, told))
@@ -186,15 +200,15 @@ class Pump:
         connections = self._connections
         if not connections.alive or self._halted:
             return False
-        if len(self._queue) < connections.idle:
+        waiting = len(self._queue) + self._making
+        if waiting < connections.idle:
             return True
-        under_way = len(self._queue) + len(self._wire)
-        fits = under_way + self.pace.group(len(connections)) <= self.pace.in_doubt
-        return fits and len(self._queue) <= self.pace.refill and not connections.slow
+        fits = self._under_way + self.pace.group(len(connections)) <= self.pace.in_doubt
+        return fits and waiting <= self.pace.refill and not connections.slow
 
     async def _refill(self, lease: Lease) -> None:
         connections = self._connections
-        room = self.pace.in_doubt - len(self._queue) - len(self._wire)
+        room = self.pace.in_doubt - self._under_way
         size = min(max(connections.idle, self.pace.group(len(connections))), room, GROUP)
         if size <= 0:
             await self._wait()
@@ -218,9 +232,11 @@ class Pump:
     def _take_in(self, lease: Lease, group: Group) -> None:
         until = monotonic() + _FRESH
         domains, lanes = group.domains, group.lanes
-        self._queue.extend(
-            [_Draft(key, make, domains[key], lease, until, lanes.get(key)) for key, make in group.messages.items()]
-        )
+        drafts = [_Draft(key, make, domains[key], lease, until, lanes.get(key)) for key, make in group.messages.items()]
+        if lease.composes.signs:
+            self._have_made(drafts)
+        else:
+            self._queue.extend(drafts)
         wire, usual = len(self._connections), self.pace.group(len(self._connections))
         self._kick_at = max(wire, min(wire + self.pace.refill, self.pace.in_doubt - usual))
         if self._halted:
@@ -276,7 +292,9 @@ class Pump:
         self._halted = True
         self._flush()
         begun = monotonic()
-        while self._wire and monotonic() - begun < (_LAST_PATIENCE if last or self._ending() else _PATIENCE):
+        while (self._wire or self._making) and monotonic() - begun < (
+            _LAST_PATIENCE if last or self._ending() else _PATIENCE
+        ):
             await self._wait()
         if last or self._ending():
             await self._hang_up()
@@ -335,7 +353,9 @@ class Pump:
                 continue
             if not draft.content:
                 for each in (draft, *islice(queue, _AT_ONCE - 1)):
-                    self._make(each)
+                    if not each.content and each.failed is None:
+                        _make(each)
+                        self._tell_if_failed(each)
             if draft.failed is not None:
                 continue
             self._wire.add(draft)
@@ -344,15 +364,35 @@ class Pump:
             return draft
         return None
 
-    def _make(self, draft: _Draft) -> None:
-        """Make its message, if there is none yet and one can be made."""
-        if draft.content or draft.failed is not None:
-            return
-        try:
-            draft.sender, draft.recipient, draft.utf8, draft.content = draft.make()
-        except RenderError as error:
-            draft.failed = Outcome(Verdict.UNSENDABLE, None, str(error))
+    def _tell_if_failed(self, draft: _Draft) -> None:
+        if draft.failed is not None:
             self._told.setdefault(draft.lease, {})[draft.id] = draft.failed
+
+    def _have_made(self, drafts: Sequence[_Draft]) -> None:
+        """Let others make the messages: a signature costs more than all else, and can be made beside it."""
+        self._making += len(drafts)
+        loop = asyncio.get_running_loop()
+        for first in range(0, len(drafts), _A_FEW):
+            some = drafts[first : first + _A_FEW]
+            loop.run_in_executor(self._makers, self._make_all, some).add_done_callback(partial(self._made, some))
+
+    def _make_all(self, drafts: Sequence[_Draft]) -> None:
+        """Make some messages; called in a maker's thread."""
+        for draft in drafts:
+            if not self._halted:
+                _make(draft)
+
+    def _made(self, drafts: Sequence[_Draft], done: "asyncio.Future[None]") -> None:
+        self._making -= len(drafts)
+        self._error = self._error or done.exception()
+        self._queue.extend([draft for draft in drafts if draft.failed is None])
+        for draft in drafts:
+            self._tell_if_failed(draft)
+        if self._halted:
+            self._flush()
+        self._connections.wake()
+        if self._under_way <= self._kick_at or self._error or self._halted:
+            self.kick()
 
     def _before_dot(self, job: Job) -> None:
         self.journal.about_to_send(job.id)
@@ -380,7 +420,7 @@ class Pump:
         if verdict is Verdict.ACCEPTED:
             self.accepted += 1
             self._barren = 0
-            if len(self._queue) + len(self._wire) <= self._kick_at:
+            if self._under_way <= self._kick_at:
                 self._news.set()
             return
         self._seen.append((job.domain, outcome))
@@ -389,3 +429,11 @@ class Pump:
         if verdict is Verdict.OURS or self._barren >= _TRIES:
             self.problem = outcome
         self.kick()
+
+
+def _make(draft: _Draft) -> None:
+    """Make its message, or note why there can be none."""
+    try:
+        draft.sender, draft.recipient, draft.utf8, draft.content = draft.make()
+    except RenderError as error:
+        draft.failed = Outcome(Verdict.UNSENDABLE, None, str(error))
