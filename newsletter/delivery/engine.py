@@ -95,14 +95,20 @@ class Engine:
             if pump.unfinished:
                 self._start(pump)
         await self._lease_for(None)
+        self._ends = monotonic() + seconds  # what had to be made first does not count
         while self._tasks:
             left = self._ends - _DECIDED - monotonic()
-            await asyncio.wait(self._tasks, timeout=left if left > 0 else None, return_when=asyncio.FIRST_COMPLETED)
-            self._tasks = {task for task in self._tasks if not task.done()}
+            done, _ = await asyncio.wait(
+                self._tasks, timeout=left if left > 0 else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            self._tasks -= done  # others may have begun meanwhile
+            for task in done:
+                task.result()  # a fault of ours must be seen; its chunk rests until the lease has run out
             sent += await self._note()
             if self._tasks and 0 < self._ends - monotonic() <= _DECIDED and not self._outdated and go_on():
                 self._ends += seconds
-        more = self._time_is_over() and not self._ending()
+        left_open = any(pump.unfinished for pump in self._pumps.values())  # the ledger could not be told
+        more = (self._time_is_over() or left_open) and not self._ending()
         waits = [pump.waits for pump in self._pumps.values()]
         if not more:
             waits.append(await self._in_thread(self._desk.seconds_to_next))

@@ -23,7 +23,7 @@ from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import GROUP, Group, Lease, NotBegunError
 from newsletter.delivery.pace import Pace
-from newsletter.delivery.replies import Outcome, Phase, Verdict
+from newsletter.delivery.replies import Failure, Outcome, Phase, Verdict
 from newsletter.delivery.smtp import Job, Session
 from newsletter.foundation.clock import monotonic
 from newsletter.foundation.errors import RenderError
@@ -51,6 +51,9 @@ _TRY_AGAIN: Final = 1.0
 """Seconds between two attempts to reach a database."""
 _UNSENT: Final = Outcome(Verdict.UNSENT)
 _NEVER_TOLD: Final = Outcome(Verdict.UNKNOWN, None, "the reply was not kept")
+_OUR_FAULT: Final = Outcome(
+    Verdict.UNSENDABLE, None, "The program failed to make this message; its log says more.", Failure.BUG
+)
 _AGAIN: Final = (Verdict.UNSENT, Verdict.OURS)
 
 
@@ -103,7 +106,6 @@ class Pump:
         self._queue: deque[_Draft] = deque()
         self._making = 0
         """Drafts in the makers' hands."""
-        self._error: BaseException | None = None
         self._wire: set[_Draft] = set()
         self._in_lane: Counter[str] = Counter()
         self._told: dict[Lease, dict[int, Outcome]] = {}
@@ -156,8 +158,6 @@ class Pump:
 
     async def _work(self) -> None:
         """Do the next thing that there is to do, or wait for something to happen."""
-        if self._error is not None:
-            raise self._error
         await self._connections.keep(needed=self._lease is not None or bool(self.inbox))
         if self._connections.none_allowed:
             self.no_more = True
@@ -384,14 +384,14 @@ class Pump:
 
     def _made(self, drafts: Sequence[_Draft], done: "asyncio.Future[None]") -> None:
         self._making -= len(drafts)
-        self._error = self._error or done.exception()
+        done.result()
         self._queue.extend([draft for draft in drafts if draft.failed is None])
         for draft in drafts:
             self._tell_if_failed(draft)
         if self._halted:
             self._flush()
         self._connections.wake()
-        if self._under_way <= self._kick_at or self._error or self._halted:
+        if self._under_way <= self._kick_at or self._halted:
             self.kick()
 
     def _before_dot(self, job: Job) -> None:
@@ -437,3 +437,6 @@ def _make(draft: _Draft) -> None:
         draft.sender, draft.recipient, draft.utf8, draft.content = draft.make()
     except RenderError as error:
         draft.failed = Outcome(Verdict.UNSENDABLE, None, str(error))
+    except Exception:  # a fault of ours stops nobody else's mail; it can be resent when it is mended
+        log.exception("a message could not be made", extra={"delivery": draft.id})
+        draft.failed = _OUR_FAULT

@@ -2,19 +2,27 @@
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from newsletter.delivery import control
+from newsletter.audience.models import Subscriber
+from newsletter.delivery import control, planning
+from newsletter.delivery import relays as relay_rows
+from newsletter.delivery.composing_runs import RunComposer
+from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.limits import Grant
-from newsletter.delivery.models import Chunk, ChunkState, DeliveryState, Mailing, RelayState
+from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, RelayState, Tls
+from newsletter.delivery.relay_terms import Terms
 from newsletter.digests.models import RunState
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
+from newsletter.foundation.services import services
+from newsletter.mail.shapes import Message
 from tests.delivery import world
 from tests.delivery.sink import DROP, Sink
 
@@ -105,9 +113,14 @@ def test_a_process_that_is_to_end_gives_the_rest_back(app_on_each: Flask, tmp_pa
     assert db.session.scalars(select(Chunk.state)).all() == [ChunkState.READY]
 
 
+@pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("act", ["pause", "cancel"])
-def test_pausing_and_cancelling_act_on_what_is_begun_but_not_sent(app_on_each: Flask, tmp_path: Path, act: str) -> None:
+def test_pausing_and_cancelling_act_on_what_is_begun_but_not_sent(
+    app_on_each: Flask, tmp_path: Path, act: str, signed: bool
+) -> None:
     world.build(300)
+    if signed:
+        world.sign()
     run = world.start()
     mailing_id = db.session.scalars(select(Mailing.id)).one()
     db.session.commit()
@@ -184,3 +197,92 @@ def test_a_database_that_goes_away_loses_and_doubles_nothing(app_on_each: Flask,
     assert world.states(db.session()) == {"accepted": 40}
     assert len(sink.recipients) == len(set(sink.recipients)) == 40
     assert DeliveryState.UNKNOWN.value not in world.states(db.session())
+
+
+def test_a_slice_goes_on_as_long_as_it_may_and_then_gives_the_rest_back(app: Flask, tmp_path: Path) -> None:
+    world.build(60)
+    world.start()
+    asked: list[bool] = []
+
+    def go_on() -> bool:
+        asked.append(len(asked) < 2)
+        return asked[-1]
+
+    with Sink(delay=0.1) as sink:
+        engine = world.engine(app, tmp_path / "j", sink.port, connections=2)
+        done = engine.run(bulk=True, seconds=0.5, go_on=go_on)
+        assert asked == [True, True, False]
+        assert done.more
+        assert 0 < done.sent < 60
+        assert world.states(db.session()) == {"accepted": done.sent, "planned": 60 - done.sent}
+        done = engine.run(bulk=True, seconds=0.5, go_on=lambda: True)
+        assert not done.more
+        engine.close()
+    assert world.states(db.session()) == {"accepted": 60}
+
+
+def test_a_pump_that_has_finished_takes_what_another_claims_for_it_in_the_same_slice(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second chunk goes to a slow relay; the third, for the first relay again, is ready when that one has ended."""
+    monkeypatch.setattr(planning, "CHUNK", 5)
+    world.build(15)
+    world.start()
+    with transaction() as session:
+        last = session.scalars(select(Chunk).order_by(Chunk.id.desc())).first()
+        assert last is not None
+        last.not_before = utc_now() + datetime.timedelta(seconds=0.35)
+    with Sink() as sink, Sink(delay=0.15) as slow:
+        with transaction() as session:
+            terms = Terms("Slow", "127.0.0.1", slow.port)
+            other = relay_rows.add(session, terms, "", services().vault, utc_now()).id
+        relays = [
+            Endpoint("127.0.0.1", one.port, Tls.OPPORTUNISTIC, connections=1, id=number)
+            for number, one in ((0, sink), (other, slow))
+        ]
+        turns = iter([relays[:1], relays[1:], relays[:1]])
+        engine = world.engine(app, tmp_path / "j", sink.port, usable=lambda *_: next(turns, relays[:1]))
+        done = engine.run(bulk=True, seconds=20)
+        engine.close()
+    assert (done.sent, done.more) == (15, False)
+    assert slow.messages
+
+
+def test_what_is_signed_is_made_beside_the_loop_and_what_cannot_be_made_fails_alone(app: Flask, tmp_path: Path) -> None:
+    world.build(30)
+    world.sign()
+    world.start()
+    with transaction() as session:
+        session.execute(update(Subscriber).where(Subscriber.id == 2).values(address="not an address"))
+    with Sink() as sink:
+        engine = world.engine(app, tmp_path / "j", sink.port)
+        assert engine.run(bulk=True, seconds=20).sent == 29
+        engine.close()
+    assert world.states(db.session()) == {"accepted": 29, "failed": 1}
+    assert all(message.startswith(b"DKIM-Signature: ") for _, _, message in sink.messages)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_fault_of_ours_in_one_message_stops_no_other(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed: bool
+) -> None:
+    whole = RunComposer._compose
+
+    def broken(self: RunComposer, sheet: Any, delivery_id: int, subscriber_id: int, *more: Any) -> Message:
+        if subscriber_id == 2:
+            raise TypeError("a fault")
+        return whole(self, sheet, delivery_id, subscriber_id, *more)
+
+    monkeypatch.setattr(RunComposer, "_compose", broken)
+    world.build(10)
+    if signed:
+        world.sign()
+    world.start()
+    with Sink() as sink:
+        engine = world.engine(app, tmp_path / "j", sink.port)
+        assert engine.run(bulk=True, seconds=20).sent == 9
+        engine.close()
+    assert world.states(db.session()) == {"accepted": 9, "failed": 1}
+    assert "its log says more" in str(
+        db.session.scalars(select(Delivery.reply_text).where(Delivery.state == DeliveryState.FAILED)).one()
+    )

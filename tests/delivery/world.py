@@ -30,6 +30,8 @@ from newsletter.delivery.watching import RelayWatch
 from newsletter.digests.models import Run
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import transaction
+from newsletter.foundation.services import services
+from newsletter.publication import dkim
 from newsletter.publication.models import Publication
 
 ZONE = "Europe/Berlin"
@@ -176,6 +178,13 @@ class Free:
         self.seen += seen
 
 
+def sign() -> None:
+    """Have the publication's mail signed."""
+    with transaction() as session:
+        key = dkim.generate(session, services().vault, "gazette.example.org", utc_now())
+        dkim.activate(session, key, utc_now())
+
+
 def engine(
     app: Flask,
     folder: Path,
@@ -185,12 +194,13 @@ def engine(
     throttle: Throttle | None = None,
     ending: Callable[[], bool] = bool,
     ledger: type[Ledger] = Ledger,
+    usable: Callable[[str, str], list[Endpoint]] | None = None,
 ) -> Engine:
-    """An engine that sends to the sink at `port`."""
+    """An engine that sends to the sink at `port`, or to what is `usable`."""
     relay = Endpoint("127.0.0.1", port, Tls.OPPORTUNISTIC, connections=connections)
     watch = RelayWatch(app)
 
-    def usable(_sender: str, _stream: str) -> list[Endpoint]:
+    def only_one(_sender: str, _stream: str) -> list[Endpoint]:
         return [] if watch.paused(relay.id) else [relay]
 
     def broken(mailing_id: int, because: str) -> None:
@@ -201,7 +211,8 @@ def engine(
         with app.app_context(), transaction() as session:
             watching.hold(session, relay_id, utc_now(), because=because)
 
-    desk = Desk(ledger(app, owner), usable, lambda *_: None, throttle or Free(), watch, Breaker(), broken, hold)
+    relays, limits = usable or only_one, throttle or Free()
+    desk = Desk(ledger(app, owner), relays, lambda *_: None, limits, watch, Breaker(), broken, hold)
     return Engine(desk, partial(Journal, folder, owner), ending)
 
 
