@@ -301,6 +301,8 @@ class Pump:
         try:
             while self._told or self._telling:
                 await self._tell(lambda told: self._desk.settle(self.relay, told))
+            self._leases.extend(self.inbox)
+            self.inbox.clear()
             await self._give_back(lambda _: True)
         except SQLAlchemyError as error:
             log.warning("the ledger cannot be told yet", extra={"reason": type(error).__name__})
