@@ -16,17 +16,16 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from newsletter.delivery.composing import Compose
 from newsletter.delivery.connections import Connections
 from newsletter.delivery.desk import Desk, Told
+from newsletter.delivery.drafts import Draft
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import GROUP, Group, Lease, NotBegunError
 from newsletter.delivery.pace import Pace
-from newsletter.delivery.replies import Failure, Outcome, Phase, Verdict
+from newsletter.delivery.replies import Outcome, Phase, Verdict
 from newsletter.delivery.smtp import Job, Session
 from newsletter.foundation.clock import monotonic
-from newsletter.foundation.errors import RenderError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,25 +50,7 @@ _TRY_AGAIN: Final = 1.0
 """Seconds between two attempts to reach a database."""
 _UNSENT: Final = Outcome(Verdict.UNSENT)
 _NEVER_TOLD: Final = Outcome(Verdict.UNKNOWN, None, "the reply was not kept")
-_OUR_FAULT: Final = Outcome(
-    Verdict.UNSENDABLE, None, "The program failed to make this message; its log says more.", Failure.BUG
-)
 _AGAIN: Final = (Verdict.UNSENT, Verdict.OURS)
-
-
-class _Draft(Job):
-    """A message on its way: begun in the ledger, not made yet or on the wire.
-
-    `lane`: its group of mail hosts and how many for it may be on the wire at a time, where that is limited.
-    """
-
-    __slots__ = ("domain", "lane", "lease", "make", "tries")
-
-    def __init__(
-        self, key: int, make: Compose, domain: str, lease: Lease, until: float, lane: tuple[str, int] | None
-    ) -> None:
-        super().__init__(key, "", "", b"", until=until)
-        self.make, self.domain, self.lease, self.lane, self.tries = make, domain, lease, lane, 1
 
 
 class Pump:
@@ -103,10 +84,10 @@ class Pump:
         self._ask_after = 0.0
         self._lease: Lease | None = None
         self._leases: list[Lease] = []
-        self._queue: deque[_Draft] = deque()
+        self._queue: deque[Draft] = deque()
         self._making = 0
         """Drafts in the makers' hands."""
-        self._wire: set[_Draft] = set()
+        self._wire: set[Draft] = set()
         self._in_lane: Counter[str] = Counter()
         self._told: dict[Lease, dict[int, Outcome]] = {}
         self._telling: dict[Lease, dict[int, Outcome]] = {}
@@ -232,7 +213,7 @@ class Pump:
     def _take_in(self, lease: Lease, group: Group) -> None:
         until = monotonic() + _FRESH
         domains, lanes = group.domains, group.lanes
-        drafts = [_Draft(key, make, domains[key], lease, until, lanes.get(key)) for key, make in group.messages.items()]
+        drafts = [Draft(key, make, domains[key], lease, until, lanes.get(key)) for key, make in group.messages.items()]
         if lease.composes.signs:
             self._have_made(drafts)
         else:
@@ -285,7 +266,7 @@ class Pump:
         while self._queue:
             draft = self._queue.popleft()
             if draft.failed is None:
-                self._told.setdefault(draft.lease, {})[draft.id] = _UNSENT
+                self._note(draft, _UNSENT)
 
     async def _drain(self, *, last: bool = False) -> None:
         """Finish what is on the wire, tell the ledger everything, give the chunks back."""
@@ -313,7 +294,7 @@ class Pump:
             await self._wait()
         for draft in self._wire:  # nobody will answer for these: an error cut in between
             never = _NEVER_TOLD if draft.phase is Phase.DOT else _UNSENT
-            self._told.setdefault(draft.lease, {})[draft.id] = never
+            self._note(draft, never)
         self._wire.clear()
 
     def part(self) -> None:
@@ -351,13 +332,13 @@ class Pump:
                 passed_over += 1
                 continue
             if draft.failed is None and monotonic() > draft.until:
-                self._told.setdefault(draft.lease, {})[draft.id] = _UNSENT
+                self._note(draft, _UNSENT)
                 continue
             if not draft.content:
                 for each in (draft, *islice(queue, _AT_ONCE - 1)):
                     if not each.content and each.failed is None:
-                        _make(each)
-                        self._tell_if_failed(each)
+                        each.write()
+                        self._note_if_failed(each)
             if draft.failed is not None:
                 continue
             self._wire.add(draft)
@@ -366,11 +347,15 @@ class Pump:
             return draft
         return None
 
-    def _tell_if_failed(self, draft: _Draft) -> None:
-        if draft.failed is not None:
-            self._told.setdefault(draft.lease, {})[draft.id] = draft.failed
+    def _note(self, draft: Draft, outcome: Outcome) -> None:
+        """Keep what became of it for the ledger."""
+        self._told.setdefault(draft.lease, {})[draft.id] = outcome
 
-    def _have_made(self, drafts: Sequence[_Draft]) -> None:
+    def _note_if_failed(self, draft: Draft) -> None:
+        if draft.failed is not None:
+            self._note(draft, draft.failed)
+
+    def _have_made(self, drafts: Sequence[Draft]) -> None:
         """Let others make the messages: a signature costs more than all else, and can be made beside it."""
         self._making += len(drafts)
         loop = asyncio.get_running_loop()
@@ -378,29 +363,29 @@ class Pump:
             some = drafts[first : first + _A_FEW]
             loop.run_in_executor(self._makers, self._make_all, some).add_done_callback(partial(self._made, some))
 
-    def _make_all(self, drafts: Sequence[_Draft]) -> None:
+    def _make_all(self, drafts: Sequence[Draft]) -> None:
         """Make some messages; called in a maker's thread."""
         for draft in drafts:
             if not self._halted:
-                _make(draft)
+                draft.write()
 
-    def _made(self, drafts: Sequence[_Draft], done: "asyncio.Future[None]") -> None:
+    def _made(self, drafts: Sequence[Draft], done: "asyncio.Future[None]") -> None:
         self._making -= len(drafts)
-        done.result()
         self._queue.extend([draft for draft in drafts if draft.failed is None])
         for draft in drafts:
-            self._tell_if_failed(draft)
+            self._note_if_failed(draft)
         if self._halted:
             self._flush()
         self._connections.wake()
         if self._under_way <= self._kick_at or self._halted:
             self.kick()
+        done.result()
 
     def _before_dot(self, job: Job) -> None:
         self.journal.about_to_send(job.id)
 
     def _done(self, job: Job, outcome: Outcome) -> None:
-        assert isinstance(job, _Draft)
+        assert isinstance(job, Draft)
         self._wire.discard(job)
         if job.lane is not None:
             self._in_lane[job.lane[0]] -= 1
@@ -417,7 +402,7 @@ class Pump:
             self.journal.told(job.id, outcome)
         except OSError:  # we know it even so; only if we are killed before the ledger does, it is unknown
             log.warning("the journal cannot be written", exc_info=True)
-        self._told.setdefault(job.lease, {})[job.id] = outcome
+        self._note(job, outcome)
         self.pace.finished += 1
         if verdict is Verdict.ACCEPTED:
             self.accepted += 1
@@ -431,14 +416,3 @@ class Pump:
         if verdict is Verdict.OURS or self._barren >= _TRIES:
             self.problem = outcome
         self.kick()
-
-
-def _make(draft: _Draft) -> None:
-    """Make its message, or note why there can be none."""
-    try:
-        draft.sender, draft.recipient, draft.utf8, draft.content = draft.make()
-    except RenderError as error:
-        draft.failed = Outcome(Verdict.UNSENDABLE, None, str(error))
-    except Exception:  # a fault of ours stops nobody else's mail; it can be resent when it is mended
-        log.exception("a message could not be made", extra={"delivery": draft.id})
-        draft.failed = _OUR_FAULT
