@@ -2,11 +2,13 @@
 
 import dataclasses
 import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from newsletter.foundation.errors import ParseError
 
 Kind = Literal["rss", "atom", "json"]
+CPU_SECONDS: Final = 10
+"""For one document; the kernel ends the child that uses more."""
 
 
 class WebPageError(ParseError):

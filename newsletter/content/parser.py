@@ -1,26 +1,21 @@
 """Read documents that strangers wrote without letting them crash, hang or grow this process.
 
-A few child processes do the work and are replaced when they die, hang or have served long enough. They are plain
-subprocesses, so that this works inside Celery's own children too, and they inherit no environment, hence no secret.
+A few child processes do the work and are replaced when they die, hang or have served long enough. A request is a frame
+of JSON (what to do) and a frame of bytes (the document); the answer is a frame of JSON.
 """
 
 import atexit
-import contextlib
 import functools
 import json
-import os
 import queue
 import signal
-import subprocess
-import sys
 import threading
 from types import TracebackType
 from typing import Any, Final, Self
 
-from newsletter.content.frames import CPU_SECONDS, read_frame, write_frame
-from newsletter.content.parsed import Candidate, ParsedFeed, WebPageError, from_json
+from newsletter.content.parsed import CPU_SECONDS, Candidate, ParsedFeed, WebPageError, from_json
+from newsletter.foundation.children import Child
 from newsletter.foundation.errors import ParseError
-from newsletter.foundation.resources import PACKAGE
 
 MAX_DOCUMENT: Final = 5_000_000
 SERVES: Final = 200
@@ -80,7 +75,7 @@ class Parser:
                 child.end()
                 child = None
             child = child or _Child()
-            reply = child.ask(request, body, self._wait_seconds)
+            reply = child.parse(request, body, self._wait_seconds)
             if child.served < SERVES and not reply.get("last"):
                 child, kept = None, child
         finally:
@@ -92,61 +87,34 @@ class Parser:
         return reply
 
 
-class _Child:
-    """One parser process and its pipes."""
+class _Child(Child):
+    """One parser process."""
 
     def __init__(self) -> None:
+        super().__init__("newsletter.content.parser_process")
         self.served = 0
-        self._parent = os.getpid()
-        self._process = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-m", "newsletter.content.parser_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"PYTHONPATH": str(PACKAGE.parent)},
-        )
 
-    def is_usable(self) -> bool:
-        """Tell whether it lives, and is ours: after a fork its pipes belong to the process that began it."""
-        return self._parent == os.getpid() and self._process.poll() is None
-
-    def ask(self, request: dict[str, Any], body: bytes, wait_seconds: float) -> dict[str, Any]:
+    def parse(self, request: dict[str, Any], body: bytes, wait_seconds: float) -> dict[str, Any]:
         """Send one document and wait for the answer. Raises ParseError when the child does not survive it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         late = threading.Event()
 
         def give_up() -> None:
             late.set()
-            self._process.kill()
+            self.process.kill()
 
         timer = threading.Timer(wait_seconds, give_up)
         timer.daemon = True
         timer.start()
         try:
-            write_frame(self._process.stdin, json.dumps(request).encode())
-            write_frame(self._process.stdin, body)
-            answer = read_frame(self._process.stdout)
-        except OSError:
-            answer = None
+            answer = self.ask(json.dumps(request).encode(), body)
         finally:
             timer.cancel()
         if late.is_set() or answer is None:
-            slow = late.is_set() or self._process.wait() == -signal.SIGXCPU
+            slow = late.is_set() or self.process.wait() == -signal.SIGXCPU
             raise ParseError(_TOO_SLOW if slow else _BROKEN)
         self.served += 1
         reply: dict[str, Any] = json.loads(answer)
         return reply
-
-    def end(self) -> None:
-        """Kill it and close our ends; after a fork, only the latter."""
-        if self._parent == os.getpid():
-            self._process.kill()
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
 
 
 @functools.cache

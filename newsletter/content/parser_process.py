@@ -5,16 +5,14 @@ Run as `python -m newsletter.content.parser_process`.
 
 import dataclasses
 import json
-import os
 import resource
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 from newsletter.content.discovery import discover
-from newsletter.content.frames import CPU_SECONDS, read_frame, write_frame
-from newsletter.content.parsed import WebPageError, to_json
+from newsletter.content.parsed import CPU_SECONDS, WebPageError, to_json
 from newsletter.content.parsing import parse_document
+from newsletter.foundation.children import pipes, read_frame, write_frame
 from newsletter.foundation.errors import ParseError
 
 HEADROOM: Final = 130 * 1024 * 1024
@@ -43,8 +41,7 @@ def answer(request: dict[str, Any], body: bytes) -> dict[str, Any]:
 
 def main() -> None:
     """Serve until stdin closes."""
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not end up among the answers
+    requests, answers = pipes()
     _limit_memory()
     while (head := read_frame(requests)) is not None and (body := read_frame(requests)) is not None:
         _limit_time()

@@ -22,7 +22,7 @@ from newsletter.digests.selection import NOTHING, Selector
 from newsletter.foundation.errors import RenderError
 from newsletter.foundation.services import Services
 from newsletter.mail.digest import DigestComposer
-from newsletter.mail.message import Signer
+from newsletter.mail.dkim import Signer
 from newsletter.mail.shapes import (
     ArticleCard,
     CategoryFacts,

@@ -5,7 +5,6 @@ Everything that touches the database happens in one thread beside the loop, so t
 
 import asyncio
 import importlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import IN_DOUBT, Lease
 from newsletter.delivery.pump import Pump
+from newsletter.delivery.signers import Signers
 from newsletter.delivery.smtp import Session
 from newsletter.foundation.clock import monotonic
 
@@ -63,8 +63,7 @@ class Engine:
         self._claiming = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop = loops.new_event_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._makers = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="makers")
-        """Sign what is to be signed, on as many processors as there are."""
+        self._signers = Signers()
         self._ending = ending
 
     def run(self, *, bulk: bool, seconds: float, go_on: Callable[[], bool] = bool) -> Slice:
@@ -85,7 +84,7 @@ class Engine:
         self._loop.run_until_complete(goodbye())
         self._loop.close()
         self._thread.shutdown()
-        self._makers.shutdown()
+        self._signers.close()
 
     async def _slice(self, bulk: bool, seconds: float, go_on: Callable[[], bool]) -> Slice:
         self._bulk, self._ends, self._outdated = bulk, monotonic() + seconds, False
@@ -176,7 +175,7 @@ class Engine:
                 self._lease_for,
                 self._ending,
                 self._new_session,
-                self._makers,
+                self._signers,
             )
             self._pumps[relay.id] = pump
             for each in self._pumps.values():

@@ -4,7 +4,7 @@ Made ready once a connection, as it is written for every message.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from newsletter.delivery.replies import Failure, Outcome, Verdict
@@ -26,24 +26,26 @@ class Envelopes:
         self._eight_bit = "8BITMIME" in extensions
         self._dsn = "DSN" in extensions
 
-    def write(self, key: int, sender: str, recipient: str, content: bytes, *, utf8: bool = False) -> bytes | Outcome:
+    def write(
+        self, key: int, sender: str, recipient: str, pieces: Sequence[bytes], *, utf8: bool = False
+    ) -> bytes | Outcome:
         """Return the commands MAIL, RCPT and DATA; or why this relay cannot be offered the message.
 
-        `key` comes back in bounces as their Original-Envelope-Id. `content` is what will follow DATA; `utf8` says that
+        `key` comes back in bounces as their Original-Envelope-Id. `pieces` are what will follow DATA; `utf8` says that
         its header needs SMTPUTF8 (RFC 6531), as an address beyond ASCII always does, and so may hold bytes over 127.
         """
         if _is_unsafe(sender + recipient):
             return _unsendable("the address cannot be written in SMTP", Failure.ADDRESS)
         parameters = of_recipient = ""
         if self._size:
-            size = len(content)
+            size = sum(map(len, pieces))
             if 0 < self._limit < size:
                 return _unsendable("the message is larger than the relay takes", Failure.BUG)
             parameters = f" SIZE={size}"
         if utf8 or not (recipient.isascii() and sender.isascii()):
             if not self._utf8:
                 return _unsendable("the relay cannot take this address (no SMTPUTF8)", Failure.ADDRESS)
-            if not content.isascii():
+            if not all(piece.isascii() for piece in pieces):
                 if not self._eight_bit:
                     return _unsendable("the relay takes no 8-bit content (no 8BITMIME)", Failure.BUG)
                 parameters += " BODY=8BITMIME"

@@ -70,7 +70,7 @@ def send_now(session: Session, cadence: Cadence, message: Message, now: datetime
 
 async def _send(relay: Endpoint, message: Message) -> Outcome:
     connection, outcomes = Connection(), list[Outcome]()
-    jobs = iter([Job(0, message.return_path, message.recipient, message.content, message.smtputf8)])
+    jobs = iter([Job(0, message.return_path, message.recipient, message.signed().pieces, message.smtputf8)])
     try:
         await connection.open(relay)
     except RelayError as error:

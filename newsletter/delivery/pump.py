@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Executor
 from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -24,6 +23,7 @@ from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import GROUP, Group, Lease, NotBegunError
 from newsletter.delivery.pace import Pace
 from newsletter.delivery.replies import Outcome, Phase, Verdict
+from newsletter.delivery.signers import Signers
 from newsletter.delivery.smtp import Job, Session
 from newsletter.foundation.clock import monotonic
 
@@ -40,8 +40,8 @@ _LAST_PATIENCE: Final = 8.0
 """The same when the process is to end."""
 _AT_ONCE: Final = 32
 """Messages made in a row: each alone between two writes would cost three times as much."""
-_A_FEW: Final = 4
-"""Messages that a maker makes in a row."""
+_A_FEW: Final = 16
+"""Messages that are signed in a row."""
 _LOOK: Final = 0.1
 _LONG_WAIT: Final = 2.0
 """Seconds of waiting for a limit from which on nobody keeps a chunk meanwhile."""
@@ -65,7 +65,7 @@ class Pump:
         next_lease: Callable[["Pump"], Awaitable[Lease | None]],
         ending: Callable[[], bool],
         new_session: Callable[[], Session],
-        makers: Executor,
+        signers: Signers,
     ) -> None:
         self.relay = relay
         self.problem: Outcome | None = None
@@ -79,14 +79,14 @@ class Pump:
         self.journal = journal
         self.pace = Pace()
         self._desk, self._in_thread = desk, in_thread
-        self._next_lease, self._ending, self._makers = next_lease, ending, makers
+        self._next_lease, self._ending, self._signers = next_lease, ending, signers
         self._connections = Connections(relay, self._allowed, new_session, self._opened, self._refused)
         self._ask_after = 0.0
         self._lease: Lease | None = None
         self._leases: list[Lease] = []
         self._queue: deque[Draft] = deque()
-        self._making = 0
-        """Drafts in the makers' hands."""
+        self._signing = 0
+        """Drafts in the signers' hands."""
         self._wire: set[Draft] = set()
         self._in_lane: Counter[str] = Counter()
         self._told: dict[Lease, dict[int, Outcome]] = {}
@@ -101,12 +101,12 @@ class Pump:
     @property
     def unfinished(self) -> bool:
         """Whether something of an earlier slice is still open."""
-        return bool(self._wire or self._making or self._told or self._telling or self._leases or self.inbox)
+        return bool(self._wire or self._signing or self._told or self._telling or self._leases or self.inbox)
 
     @property
     def _under_way(self) -> int:
         """How many are begun and not answered."""
-        return len(self._queue) + self._making + len(self._wire)
+        return len(self._queue) + self._signing + len(self._wire)
 
     @property
     def hungry(self) -> bool:
@@ -181,7 +181,7 @@ class Pump:
         connections = self._connections
         if not connections.alive or self._halted:
             return False
-        waiting = len(self._queue) + self._making
+        waiting = len(self._queue) + self._signing
         if waiting < connections.idle:
             return True
         fits = self._under_way + self.pace.group(len(connections)) <= self.pace.in_doubt
@@ -215,7 +215,7 @@ class Pump:
         domains, lanes = group.domains, group.lanes
         drafts = [Draft(key, make, domains[key], lease, until, lanes.get(key)) for key, make in group.messages.items()]
         if lease.composes.signs:
-            self._have_made(drafts)
+            self._have_signed(drafts)
         else:
             self._queue.extend(drafts)
         wire, usual = len(self._connections), self.pace.group(len(self._connections))
@@ -273,7 +273,7 @@ class Pump:
         self._halted = True
         self._flush()
         begun = monotonic()
-        while (self._wire or self._making) and monotonic() - begun < (
+        while (self._wire or self._signing) and monotonic() - begun < (
             _LAST_PATIENCE if last or self._ending() else _PATIENCE
         ):
             await self._wait()
@@ -334,9 +334,9 @@ class Pump:
             if draft.failed is None and monotonic() > draft.until:
                 self._note(draft, _UNSENT)
                 continue
-            if not draft.content:
+            if not draft.pieces:
                 for each in (draft, *islice(queue, _AT_ONCE - 1)):
-                    if not each.content and each.failed is None:
+                    if not each.pieces and each.failed is None:
                         each.write()
                         self._note_if_failed(each)
             if draft.failed is not None:
@@ -355,22 +355,22 @@ class Pump:
         if draft.failed is not None:
             self._note(draft, draft.failed)
 
-    def _have_made(self, drafts: Sequence[Draft]) -> None:
-        """Let others make the messages: a signature costs more than all else, and can be made beside it."""
-        self._making += len(drafts)
+    def _have_signed(self, drafts: Sequence[Draft]) -> None:
+        """Make messages, and let others sign them: that costs more than all else, and can be done beside it."""
+        self._signing += len(drafts)
         loop = asyncio.get_running_loop()
         for first in range(0, len(drafts), _A_FEW):
             some = drafts[first : first + _A_FEW]
-            loop.run_in_executor(self._makers, self._make_all, some).add_done_callback(partial(self._made, some))
-
-    def _make_all(self, drafts: Sequence[Draft]) -> None:
-        """Make some messages; called in a maker's thread."""
-        for draft in drafts:
-            if not self._halted:
+            for draft in some:
                 draft.write()
+            asyncio.wrap_future(self._signers.sign(some), loop=loop).add_done_callback(partial(self._signed, some))
 
-    def _made(self, drafts: Sequence[Draft], done: "asyncio.Future[None]") -> None:
-        self._making -= len(drafts)
+    def _signed(self, drafts: Sequence[Draft], done: "asyncio.Future[None]") -> None:
+        self._signing -= len(drafts)
+        if error := done.exception():
+            log.error("messages could not be signed", exc_info=error)
+            for draft in drafts:
+                draft.fault()
         self._queue.extend([draft for draft in drafts if draft.failed is None])
         for draft in drafts:
             self._note_if_failed(draft)
@@ -379,7 +379,6 @@ class Pump:
         self._connections.wake()
         if self._under_way <= self._kick_at or self._halted:
             self.kick()
-        done.result()
 
     def _before_dot(self, job: Job) -> None:
         self.journal.about_to_send(job.id)

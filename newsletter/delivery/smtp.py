@@ -8,7 +8,7 @@ is *unsent*: nothing else decides between the two.
 import asyncio
 import enum
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,12 +32,12 @@ _MOST_LINES: Final = 200
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One message to hand over. `content` is what stands between DATA and the final dot, dot-stuffed."""
+    """One message to hand over. `pieces` in a row stand between DATA and the final dot, dot-stuffed."""
 
     id: int
     sender: str
     recipient: str
-    content: bytes
+    pieces: Sequence[bytes]
     utf8: bool = False
     """An address needs SMTPUTF8 (RFC 6531)."""
     until: float = FOREVER
@@ -82,7 +82,7 @@ class Session(asyncio.Protocol):
     def __init__(self) -> None:
         self.alive = False
         self.extensions: dict[str, str] = {}
-        self._pipelining = False
+        self._encrypts = self._pipelining = False
         self._envelopes = Envelopes({})
         self._partial = b""
         self._lines: list[bytes] = []
@@ -104,6 +104,7 @@ class Session(asyncio.Protocol):
         """Connect, greet, secure and authenticate. Raises RelayError."""
         opened = await open_relay(relay, self)
         self._transport, self.extensions, self.alive = opened.transport, opened.extensions, True
+        self._encrypts = self._transport.get_extra_info("sslcontext") is not None
         self._pipelining = "PIPELINING" in self.extensions
         self._envelopes = Envelopes(self.extensions)
 
@@ -134,12 +135,12 @@ class Session(asyncio.Protocol):
         if self.busy:
             await finished
 
-    def _begin_next(self, *head: bytes) -> None:
+    def _begin_next(self, head: Sequence[bytes] = ()) -> None:
         """Write `head` and the envelope of the next job, or become idle."""
         taken = None if head and self.slow else self._take()
         if taken is None:
             if head:
-                self._write(b"".join(head))
+                self._write(head)
             else:
                 self._deadline = FOREVER
                 self._idle()
@@ -147,19 +148,19 @@ class Session(asyncio.Protocol):
         job, envelope = taken
         if self._pipelining:
             self._expected.extend(((_MAIL, job), (_RCPT, job), (_DATA, job)))
-            self._write(b"".join((*head, envelope)))
+            self._write((*head, envelope))
         else:
             commands = envelope.splitlines(keepends=True)
             self._lockstep.extend(zip(commands, ((_MAIL, job), (_RCPT, job), (_DATA, job)), strict=True))
             if head:
-                self._write(b"".join(head))
+                self._write(head)
             else:
                 self._advance()
 
     def _take(self) -> tuple[Job, bytes] | None:
         """Return the next job that this relay can be offered, and its envelope."""
         while (job := self._next_job()) is not None:
-            written = self._envelopes.write(job.id, job.sender, job.recipient, job.content, utf8=job.utf8)
+            written = self._envelopes.write(job.id, job.sender, job.recipient, job.pieces, utf8=job.utf8)
             if isinstance(written, bytes):
                 return job, written
             self._done(job, written)
@@ -168,10 +169,13 @@ class Session(asyncio.Protocol):
     def _advance(self) -> None:
         command, step = self._lockstep.popleft()
         self._expected.append(step)
-        self._write(command)
+        self._write((command,))
 
-    def _write(self, data: bytes) -> None:
-        self._transport.write(data)
+    def _write(self, pieces: Sequence[bytes]) -> None:
+        if self._encrypts:  # each piece would become a record of its own
+            self._transport.write(b"".join(pieces))
+        else:
+            self._transport.writelines(pieces)
         self._deadline = monotonic() + COMMAND_TIMEOUT
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(_WATCH, self._look_at_the_clock)
@@ -242,7 +246,7 @@ class Session(asyncio.Protocol):
 
     def _give_up(self, job: Job, outcome: Outcome, command: bytes) -> None:
         self._expected.append((_VOID, job))
-        self._write(command)
+        self._write((command,))
         self._done(job, outcome)
 
     def _content(self, job: Job) -> None:
@@ -260,7 +264,7 @@ class Session(asyncio.Protocol):
         job.phase = Phase.DOT
         self._dotted_at = now
         self._expected.append((_DOT, job))
-        self._begin_next(job.content, b".\r\n")
+        self._begin_next((*job.pieces, b".\r\n"))
         self._deadline = now + DOT_TIMEOUT
 
     # -- what comes in, and the end

@@ -11,8 +11,8 @@ from newsletter.foundation import languages
 from newsletter.mail import headers, message
 from newsletter.mail.addresses import address
 from newsletter.mail.cleaning import subject
+from newsletter.mail.dkim import Signer
 from newsletter.mail.fragments import encode as encoded
-from newsletter.mail.message import Signer
 from newsletter.mail.shapes import Envelope, Message, PublicationFacts, Rendered
 from newsletter.mail.stationery import stationery
 from newsletter.mail.urls import own_url
@@ -44,7 +44,9 @@ def already_subscribed(facts: PublicationFacts, language: str, preferences: str)
 def encode(facts: PublicationFacts, mail: Rendered, envelope: Envelope, signer: Signer | None = None) -> Message:
     """Return `mail`, one of the above, as bytes for the reader that `envelope` names."""
     recipient = address(envelope.to)
-    content = message.build(
+    return message.build(
+        envelope,
+        recipient,
         (
             headers.mailbox("From", facts.name, address(facts.confirmation_from)),
             headers.mailbox("Reply-To", facts.name, address(facts.contact_address)),
@@ -58,9 +60,7 @@ def encode(facts: PublicationFacts, mail: Rendered, envelope: Envelope, signer: 
         encoded(mail.text),
         encoded(mail.html),
         signer,
-        envelope.signed_at or envelope.date,
     )
-    return Message(envelope.return_path, recipient.wire, recipient.smtputf8, content)
 
 
 def _rendered(name: str, facts: PublicationFacts, language: str, **values: str) -> Rendered:

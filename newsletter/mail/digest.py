@@ -15,8 +15,8 @@ from newsletter.mail import headers, personal, readers
 from newsletter.mail.addresses import address
 from newsletter.mail.assembling import Press
 from newsletter.mail.cleaning import clean, prose
+from newsletter.mail.dkim import Signer
 from newsletter.mail.full import FullPress, FullSheet
-from newsletter.mail.message import Signer
 from newsletter.mail.personal import Reader
 from newsletter.mail.shapes import (
     ArticleCard,

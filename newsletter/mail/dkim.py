@@ -1,13 +1,13 @@
 """DKIM signatures (RFC 6376; RFC 8463 for Ed25519): made last, over bytes that nobody touches after (standards A3).
 
-Everything that does not differ from message to message, above all the h= list, is prepared once per set of field
-names; beside the private key's own arithmetic nothing here takes time. Knows no table: whoever calls brings the keys.
+Everything that messages share, above all the h= list and the hash of the fields that they have in common, is prepared
+once; beside the private key's own arithmetic nothing here takes time. Knows no table: whoever calls brings the keys.
 """
 
 import datetime
 import hashlib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from newsletter.foundation.errors import InvalidError, RenderError
 from newsletter.mail.headers import Field
 
-NAME: Final = "DKIM-Signature"
+_NAME: Final = "DKIM-Signature"
 VALID_FOR: Final = datetime.timedelta(days=10)
 """From t= to x= (standards A1): longer than any queue on the way keeps a mail, short for whoever would replay it."""
 OVERSIGNED: Final = (
@@ -49,6 +50,8 @@ _B64_LINE: Final = 72
 _PADDING: Final = PKCS1v15()
 _HASHED: Final = Prehashed(SHA256())
 
+PrivateKey = RSAPrivateKey | Ed25519PrivateKey
+
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
@@ -57,7 +60,7 @@ class SigningKey:
     domain: str
     """d=, as A-labels in lower case."""
     selector: str
-    private: RSAPrivateKey | Ed25519PrivateKey = field(repr=False)
+    private: PrivateKey = field(repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.private, RSAPrivateKey) and self.private.key_size < _LEAST_BITS:
@@ -69,21 +72,19 @@ class SigningKey:
         return "rsa-sha256" if isinstance(self.private, RSAPrivateKey) else "ed25519-sha256"
 
     def sign(self, digest: bytes) -> bytes:
-        """Return the signature of a SHA-256 digest (RFC 6376 section 3.3.1, RFC 8463 section 3)."""
-        if isinstance(self.private, RSAPrivateKey):
-            return self.private.sign(digest, _PADDING, _HASHED)
-        return self.private.sign(digest)
+        """Return the signature of a SHA-256 digest."""
+        return arithmetic(self.private, digest)
+
+    def der(self) -> bytes:
+        """Return the private key as PKCS #8, for another process of ours."""
+        return self.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
-class _Plan(NamedTuple):
-    """What all messages with the same field names share."""
-
-    sender: int
-    """The place of From."""
-    order: tuple[tuple[int, bytes], ...]
-    """The fields in the order of h=: place, and canonical name with its colon."""
-    beginnings: tuple[tuple[bytes, bytes], ...]
-    """For each key the signature field until h=, as it is written and in canonical form."""
+def arithmetic(key: PrivateKey, digest: bytes) -> bytes:
+    """Return the signature of a SHA-256 digest (RFC 6376 section 3.3.1, RFC 8463 section 3)."""
+    if isinstance(key, RSAPrivateKey):
+        return key.sign(digest, _PADDING, _HASHED)
+    return key.sign(digest)
 
 
 class Signer:
@@ -97,60 +98,33 @@ class Signer:
         self.domain = domains.pop()
         self._keys = tuple(sorted(keys, key=lambda key: not isinstance(key.private, RSAPrivateKey)))
         self._senders = tuple(f"@{self.domain}{end}\r\n".encode() for end in (">", ""))
-        self._plans: dict[tuple[str, ...], _Plan] = {}
 
-    def sign(self, fields: Sequence[Field], body_hash: bytes, at: datetime.datetime) -> list[Field]:
-        """Return the signature fields to put in front of `fields`, which are the whole head in its order.
+    def head(self, shared: Sequence[Field], own: Sequence[str] = ()) -> "SignedHead":
+        """Begin with the fields that some messages share; `own` names those that each has besides, one of each name.
 
-        `body_hash` is the SHA-256 of the body in relaxed form, before dots are stuffed. White space in fields is
-        spaces, tabs and folds only, as mail/headers.py makes them. Raises RenderError for mail from another domain.
+        White space in fields is spaces, tabs and folds only, as mail/headers.py makes them. Raises RenderError for mail
+        from another domain.
         """
-        names = tuple([field.name for field in fields])
-        plan = self._plans.get(names) or self._plan(names)
-        if not fields[plan.sender].line.endswith(self._senders):
-            raise RenderError(f"The keys of {self.domain} sign no mail from another domain.")
-        head = hashlib.sha256(
-            b"".join(
-                [name + b" ".join(fields[place].line[len(name) :].split()) + b"\r\n" for place, name in plan.order]
-            )
-        )
-        begun = int(at.timestamp())
-        times = b"t=%d; x=%d;" % (begun, begun + VALID_FOR.total_seconds())
-        body = b64encode(body_hash)
-        signatures = []
-        for key, (written, canonical) in zip(self._keys, plan.beginnings, strict=True):
-            hashed = head.copy()
-            hashed.update(b"%s %s bh=%s; b=" % (canonical, times, body))
-            signature = b64encode(key.sign(hashed.digest()))
-            lines = [signature[start : start + _B64_LINE] for start in range(0, len(signature), _B64_LINE)]
-            line = b"%s\r\n %s\r\n bh=%s;\r\n b=%s\r\n" % (written, times, body, b"\r\n ".join(lines))
-            signatures.append(Field(NAME, line))
-        return signatures
-
-    def _plan(self, names: tuple[str, ...]) -> _Plan:
-        places: dict[str, list[int]] = {name.lower(): [] for name in OVERSIGNED}
-        for place, name in enumerate(names):
+        places: dict[str, list[Field]] = {}
+        for field_ in shared:
             # Of several with one name the last is signed first (RFC 6376 section 5.4.2).
-            places.setdefault(name.lower(), []).insert(0, place)
-        if len(places["from"]) != 1:
+            places.setdefault(field_.name.lower(), []).insert(0, field_)
+        senders = places.get("from", ())
+        if len(senders) != 1:
             raise RenderError("A mail has one From field.")
-        spelled = {name.lower(): name for name in (*names, *OVERSIGNED)}
-        oversigned = {name.lower() for name in OVERSIGNED}
-        listed = [spelled[name] for name in places for _ in range(len(places[name]) + (name in oversigned))]
-        written = [self._beginning(key, listed) for key in self._keys]
-        plan = self._plans[names] = _Plan(
-            places["from"][0],
-            tuple((place, f"{name}:".encode()) for name, found in places.items() for place in found),
-            tuple((line, _relaxed(line)) for line in written),
-        )
-        return plan
+        if not senders[0].line.endswith(self._senders):
+            raise RenderError(f"The keys of {self.domain} sign no mail from another domain.")
+        in_order = [field_ for found in places.values() for field_ in found]
+        listed = [*(field_.name for field_ in in_order), *own, *OVERSIGNED]
+        beginnings = [self._beginning(key, listed) for key in self._keys]
+        return SignedHead(self._keys, beginnings, hashlib.sha256(b"".join([_relaxed(one.line) for one in in_order])))
 
     def _beginning(self, key: SigningKey, signed: Sequence[str]) -> bytes:
         """Return the signature field until h=, folded where RFC 6376 section 3.5 has white space."""
         tags = ["v=1;", f"a={key.algorithm};", "c=relaxed/relaxed;", f"d={key.domain};", f"s={key.selector};"]
         names = ":\n".join(signed).split("\n")
         names[0], names[-1] = f"h={names[0]}", f"{names[-1]};"
-        lines = [f"{NAME}:"]
+        lines = [f"{_NAME}:"]
         for word, gap in [*((tag, " ") for tag in tags), (names[0], " "), *((name, "") for name in names[1:])]:
             if len(lines[-1]) + len(gap) + len(word) > _LINE:
                 lines.append(f" {word}")
@@ -159,6 +133,58 @@ class Signer:
         return "\r\n".join(lines).encode()
 
 
+class SignedHead:
+    """What the signatures of messages share that have most fields in common: those come first in h=."""
+
+    def __init__(self, keys: Sequence[SigningKey], beginnings: Sequence[bytes], hashed: "hashlib._Hash") -> None:
+        """Take for each key its field until h=, and the hash of the shared fields."""
+        canonical = [_relaxed(line).removesuffix(b"\r\n") for line in beginnings]
+        self._keys = list(zip(keys, beginnings, canonical, strict=True))
+        self._hashed = hashed
+
+    def unsigned(self, own: Sequence[Field], body_hash: bytes, at: datetime.datetime) -> "Unsigned":
+        """Return the signature fields of a message but for the keys' arithmetic, which takes longer than all else.
+
+        `own`: the message's own fields, in the order of their names. `body_hash`: the SHA-256 of the body in relaxed
+        form, before dots are stuffed.
+        """
+        head = self._hashed.copy()
+        head.update(b"".join([_relaxed(one.line) for one in own]))
+        begun = int(at.timestamp())
+        times = b"t=%d; x=%d;" % (begun, begun + VALID_FOR.total_seconds())
+        body = b64encode(body_hash)
+        wanted, written = [], []
+        for key, line, canonical in self._keys:
+            hashed = head.copy()
+            hashed.update(b"%s %s bh=%s; b=" % (canonical, times, body))
+            wanted.append((key, hashed.digest()))
+            written.append(b"%s\r\n %s\r\n bh=%s;\r\n b=" % (line, times, body))
+        return Unsigned(wanted, written)
+
+
+class Unsigned(NamedTuple):
+    """Signature fields that lack their signatures."""
+
+    wanted: Sequence[tuple[SigningKey, bytes]]
+    """Which key is to sign which digest."""
+    written: Sequence[bytes]
+    """Each field as far as it goes."""
+
+    def signed(self, signatures: Iterator[bytes]) -> bytes:
+        """Return the fields; what is `wanted` is taken from `signatures`."""
+        return b"".join([b"%s%s\r\n" % (line, _folded(next(signatures))) for line in self.written])
+
+    def by_itself(self) -> bytes:
+        """Return the fields, signed here and now."""
+        return self.signed(key.sign(digest) for key, digest in self.wanted)
+
+
+def _folded(signature: bytes) -> bytes:
+    text = b64encode(signature)
+    return b"\r\n ".join([text[start : start + _B64_LINE] for start in range(0, len(text), _B64_LINE)])
+
+
 def _relaxed(line: bytes) -> bytes:
+    """Return a field in relaxed form, with its line end (RFC 6376 section 3.4.2)."""
     name, _, value = line.partition(b":")
-    return name.lower() + b":" + b" ".join(value.split())
+    return name.lower() + b":" + b" ".join(value.split()) + b"\r\n"

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from newsletter.foundation.errors import RenderError
 from newsletter.mail import headers, message, personal, slips
 from newsletter.mail.addresses import address
+from newsletter.mail.dkim import Signer
 from newsletter.mail.fitting import Fitted, fit
 from newsletter.mail.fragments import encode
 from newsletter.mail.headers import Field
-from newsletter.mail.message import Signer
 from newsletter.mail.opening import opening
 from newsletter.mail.personal import Reader
 from newsletter.mail.shapes import Envelope, Message, PersonalLinks, Rendered, Section
@@ -131,8 +131,7 @@ class FullSheet:
         mail = self.rendered(links, name)
         subject = headers.unstructured("Subject", mail.subject)
         fields = (*self.fields, subject, *personal.fields(personal.head(recipient, post, links)))
-        content = message.build(fields, encode(mail.text), encode(mail.html), signer, post.signed_at or post.date)
-        return Message(post.return_path, recipient.wire, recipient.smtputf8, content)
+        return message.build(post, recipient, fields, encode(mail.text), encode(mail.html), signer)
 
     def rendered(self, links: PersonalLinks, name: str = "") -> Rendered:
         """Return the words of one reader's mail."""

@@ -8,15 +8,17 @@ What is made here stands on the wire as it is, between DATA and the final dot: n
 ends with a line. Its body is in DKIM's relaxed form already (see fragments.py).
 """
 
-import datetime
 import hashlib
 import re
 from collections.abc import Collection, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from newsletter.foundation.errors import RenderError
+from newsletter.mail.addresses import Address
+from newsletter.mail.dkim import Signer
 from newsletter.mail.fragments import decode
 from newsletter.mail.headers import Field, structured
+from newsletter.mail.shapes import Envelope, Message
 
 _BOUNDARY: Final = b"=_alternative"
 """Quoted-printable never holds `=_`, so no content can end a part."""
@@ -33,29 +35,20 @@ _MAX_HEAD: Final = 10_000
 _MAX_BODY: Final = 100_000
 
 
-class Signer(Protocol):
-    """Signs what is about to leave (DKIM, RFC 6376)."""
-
-    def sign(self, fields: Sequence[Field], body_hash: bytes, at: datetime.datetime) -> list[Field]:
-        """Return the fields to put in front of `fields`; `body_hash` is SHA-256 of the body in relaxed form."""
-
-
 def build(
-    fields: Sequence[Field], text: bytes, html: bytes, signer: Signer | None = None, at: datetime.datetime | None = None
-) -> bytes:
-    """Return the message with both parts, encoded. Raises RenderError if it is not what was meant (see above).
-
-    `at` is when it is signed.
-    """
+    post: Envelope, recipient: Address, fields: Sequence[Field], text: bytes, html: bytes, signer: Signer | None = None
+) -> Message:
+    """Return the message with both parts, encoded. Raises RenderError if it is not what was meant (see above)."""
     fields = (*fields, *FIXED)
     inside = body(text, html)
     check(fields)
     if len(inside) > _MAX_BODY:
         raise RenderError("The mail would be too long: mailbox providers cut or refuse it.")
+    unsigned = None
     if signer is not None:
-        assert at is not None
-        fields = (*signer.sign(fields, hashlib.sha256(inside).digest(), at), *fields)
-    return b"".join([*[field.line for field in fields], b"\r\n", inside])
+        unsigned = signer.head(fields).unsigned((), hashlib.sha256(inside).digest(), post.signed_at or post.date)
+    head = b"".join([field.line for field in fields])
+    return Message(post.return_path, recipient.wire, recipient.smtputf8, (head, b"\r\n", inside), unsigned)
 
 
 def body(text: bytes, html: bytes) -> bytes:

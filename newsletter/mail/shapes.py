@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from newsletter.foundation.errors import RenderError
 from newsletter.mail import senders
+from newsletter.mail.dkim import Unsigned
 from newsletter.mail.urls import own_url
 
 
@@ -167,11 +168,25 @@ class Rendered:
 
 
 class Message(NamedTuple):
-    """A mail as the SMTP client takes it: envelope and the bytes between DATA and the final dot, dots doubled."""
+    """A mail as the SMTP client takes it: the envelope, and what stands between DATA and the final dot."""
 
     return_path: str
     recipient: str
     """With its domain as A-labels."""
     smtputf8: bool
     """Whether the next hop must offer SMTPUTF8 (RFC 6531)."""
-    content: bytes
+    pieces: Sequence[bytes]
+    """Its bytes in order, dots doubled; most of them are shared with other mails, and nobody puts them together."""
+    unsigned: Unsigned | None = None
+    """What comes in front when it has been signed, if it is to be."""
+
+    def signed(self) -> "Message":
+        """Return it with its signature."""
+        if self.unsigned is None:
+            return self
+        return self._replace(pieces=(self.unsigned.by_itself(), *self.pieces), unsigned=None)
+
+    @property
+    def content(self) -> bytes:
+        """The whole, signed."""
+        return b"".join(self.signed().pieces)

@@ -4,7 +4,6 @@ A sheet is decided once: first line, contents, what fits, subject, header fields
 bytes with places between, so that a reader's mail is little more than one join.
 """
 
-import datetime
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from newsletter.foundation.errors import RenderError
 from newsletter.mail import headers, message, personal
 from newsletter.mail.addresses import address
 from newsletter.mail.cleaning import subject
+from newsletter.mail.dkim import SignedHead, Signer
 from newsletter.mail.fragments import fill, has_slots
 from newsletter.mail.headers import Field
-from newsletter.mail.message import Signer
 from newsletter.mail.personal import Reader
 from newsletter.mail.shapes import Envelope, Message, PersonalLinks, Rendered
 
@@ -54,9 +53,17 @@ class Letterhead:
             fields = (*fields, headers.unstructured("Subject", self.subject))
         self.fields = (*fields, *message.FIXED)
         self.wire = b"".join([field.line for field in self.fields])
-        message.check(self.fields, besides=(*personal.HEADERS, *(("Subject",) if self.is_personal else ())))
+        self._besides = (*(("Subject",) if self.is_personal else ()), *personal.HEADERS)
+        self._signed: tuple[Signer, SignedHead] | None = None
+        message.check(self.fields, besides=self._besides)
         if len(self.wire) > _MAX_SHARED:
             raise RenderError("The mail's headers would be too long: mailbox providers refuse them.")
+
+    def signed_by(self, signer: Signer) -> SignedHead:
+        """Return what the signatures of these mails share, made once as long as the keys are the same."""
+        if self._signed is None or self._signed[0] is not signer:
+            self._signed = signer, signer.head(self.fields, self._besides)
+        return self._signed[1]
 
 
 class Sheet(Protocol):
@@ -98,9 +105,17 @@ class AssembledSheet:
         parts = [b"", self.letterhead.wire, head, b"\r\n", *parts]
         for at, what in places:
             parts[_HEAD + at] = own[what]
-        if signer is not None or self.letterhead.is_personal:
-            parts[0] = self._before(head, parts[_HEAD:], links, name, signer, post.signed_at or post.date)
-        return Message(post.return_path, recipient.wire, recipient.smtputf8, b"".join(parts))
+        letterhead = self.letterhead
+        more: tuple[Field, ...] = ()
+        if letterhead.is_personal:
+            subject = headers.unstructured("Subject", self._subject(links, name))
+            parts[0], more = subject.line, (subject,)
+        unsigned = None
+        if signer is not None:
+            digest = hashlib.sha256(b"".join(parts[_HEAD:])).digest()
+            besides = (*more, *personal.fields(head))
+            unsigned = letterhead.signed_by(signer).unsigned(besides, digest, post.signed_at or post.date)
+        return Message(post.return_path, recipient.wire, recipient.smtputf8, parts, unsigned)
 
     def rendered(self, links: PersonalLinks, name: str = "") -> Rendered:
         """Return the words of one reader's mail, read from its very bytes."""
@@ -109,23 +124,6 @@ class AssembledSheet:
         for at, what in self.body.places:
             parts[at] = own[what]
         return Rendered(self._subject(links, name), *message.words(b"".join(parts)))
-
-    def _before(
-        self,
-        head: bytes,
-        body: Sequence[bytes],
-        links: PersonalLinks,
-        name: str,
-        signer: Signer | None,
-        at: datetime.datetime,
-    ) -> bytes:
-        """Return the fields that stand first: signatures, and a subject of the reader's own."""
-        own = [headers.unstructured("Subject", self._subject(links, name))] if self.letterhead.is_personal else []
-        if signer is None:
-            return own[0].line
-        digest = hashlib.sha256(b"".join(body)).digest()
-        signatures = signer.sign([*own, *self.letterhead.fields, *personal.fields(head)], digest, at)
-        return b"".join([field.line for field in (*signatures, *own)])
 
     def _subject(self, links: PersonalLinks, name: str) -> str:
         if not self.letterhead.is_personal:

@@ -41,7 +41,7 @@ def child(parser: Parser) -> "parser_module._Child":
 def peak_memory(of: parser_module._Child) -> int:
     """Return the most that a child has used, in kilobytes; 0 when it is dead."""
     try:
-        status = Path(f"/proc/{of._process.pid}/status").read_text()
+        status = Path(f"/proc/{of.process.pid}/status").read_text()
     except FileNotFoundError:
         return 0
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
@@ -80,8 +80,8 @@ def test_a_child_is_replaced_when_it_has_served_long_enough(monkeypatch: pytest.
 
 def test_a_dead_child_is_replaced(parser: Parser) -> None:
     before = child(parser)
-    before._process.kill()
-    before._process.wait()
+    before.process.kill()
+    before.process.wait()
     assert parser.parse(FEED).title == "News"
     assert child(parser) is not before
 
@@ -90,8 +90,8 @@ def test_a_child_that_dies_over_a_document_costs_that_document_only(monkeypatch:
     with Parser(size=1) as own:
         victim = child(own)
         monkeypatch.setattr(type(victim), "is_usable", lambda self: True)
-        victim._process.kill()
-        victim._process.wait()
+        victim.process.kill()
+        victim.process.wait()
         with pytest.raises(ParseError, match="breaks the parser"):
             own.parse(FEED)
         assert own.parse(FEED).title == "News"
@@ -100,12 +100,12 @@ def test_a_child_that_dies_over_a_document_costs_that_document_only(monkeypatch:
 def test_a_child_that_hangs_is_given_up() -> None:
     with Parser(size=1, wait_seconds=0.5) as own:
         hanging = parser_module._Child()
-        os.kill(hanging._process.pid, signal.SIGSTOP)  # it lives, and answers nothing
+        os.kill(hanging.process.pid, signal.SIGSTOP)  # it lives, and answers nothing
         own._slots.get()
         own._slots.put(hanging)
         with pytest.raises(ParseError, match="took longer than"):
             own.parse(FEED)
-        assert hanging._process.poll() is not None
+        assert hanging.process.poll() is not None
 
 
 def test_a_document_that_computes_for_ever_is_ended_by_the_kernel() -> None:
@@ -113,7 +113,7 @@ def test_a_document_that_computes_for_ever_is_ended_by_the_kernel() -> None:
     with Parser(size=1) as own:
         spinning = parser_module._Child()
         spinning.end()
-        spinning._process = subprocess.Popen(
+        spinning.process = subprocess.Popen(
             [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         own._slots.get()
@@ -127,14 +127,14 @@ def test_a_fork_does_not_share_its_parents_children(parser: Parser, monkeypatch:
     monkeypatch.setattr(before, "_parent", os.getpid() + 1)
     assert not before.is_usable()
     before.end()
-    assert before._process.poll() is None  # it is the other process's to end
+    assert before.process.poll() is None  # it is the other process's to end
     monkeypatch.undo()
-    before._process.kill()
-    before._process.wait()
+    before.process.kill()
+    before.process.wait()
 
 
 def test_children_see_no_environment(parser: Parser) -> None:
-    environment = Path(f"/proc/{child(parser)._process.pid}/environ").read_bytes()
+    environment = Path(f"/proc/{child(parser).process.pid}/environ").read_bytes()
     assert [line.split(b"=")[0] for line in environment.split(b"\0") if line] == [b"PYTHONPATH"]
 
 

@@ -48,7 +48,7 @@ def stuffed(content: bytes) -> bytes:
 
 
 def jobs(count: int = COUNT, recipient: str = "r{}@example.org") -> list[Job]:
-    return [Job(n, f"b+{n}@news.example", recipient.format(n), stuffed(CONTENT)) for n in range(1, count + 1)]
+    return [Job(n, f"b+{n}@news.example", recipient.format(n), (stuffed(CONTENT),)) for n in range(1, count + 1)]
 
 
 def hand_over(relay: Endpoint, work: list[Job]) -> tuple[dict[int, Outcome], list[int]]:
@@ -277,8 +277,8 @@ def test_postfix_delivers_every_byte_over_verified_tls(strict_postfix: PostfixSe
 def test_postfix_refuses_one_and_takes_the_next(strict_postfix: PostfixServer) -> None:
     relay = Endpoint(LOOPBACK, strict_postfix.port, Tls.STARTTLS)
     before = len(strict_postfix.mails())
-    work = [*jobs(2), Job(3, "b@news.example", "gone@example.org", stuffed(CONTENT)), *jobs(5)[3:]]
-    work.append(Job(6, "b@news.example", "r@example.org", CONTENT * 20))
+    work = [*jobs(2), Job(3, "b@news.example", "gone@example.org", (stuffed(CONTENT),)), *jobs(5)[3:]]
+    work.append(Job(6, "b@news.example", "r@example.org", (CONTENT * 20,)))
     outcomes, _ = hand_over(relay, work)
     assert (outcomes[3].verdict, outcomes[3].failure, outcomes[3].code) == (Verdict.REFUSED, Failure.READER, 550)
     assert (outcomes[6].verdict, outcomes[6].failure) == (Verdict.UNSENDABLE, Failure.BUG)
@@ -300,7 +300,7 @@ def test_a_bounce_of_postfix_says_which_mail_it_was(
     key = 4711 + len(recipient)
     content = CONTENT if recipient.isascii() else CONTENT.replace(b"Subject: hi", "Subject: grüß".encode())
     relay, before = Endpoint(LOOPBACK, strict_postfix.port, Tls.STARTTLS), len(strict_postfix.mails())
-    outcomes, _ = hand_over(relay, [Job(key, "b@news.example", recipient, stuffed(content))])
+    outcomes, _ = hand_over(relay, [Job(key, "b@news.example", recipient, (stuffed(content),))])
     assert outcomes[key].verdict is Verdict.ACCEPTED
     strict_postfix.wait_for(before + 1)
     envelope_id = b"Original-Envelope-Id: %d" % key
@@ -315,7 +315,7 @@ def test_postfix_takes_addresses_beyond_ascii(strict_postfix: PostfixServer) -> 
     before = len(strict_postfix.mails())
     content = "From: b@news.example\r\nTo: jörg@exämple.org\r\nSubject: Grüße\r\n\r\nGrüße\r\n".encode()
     relay = Endpoint(LOOPBACK, strict_postfix.port, Tls.STARTTLS)
-    outcomes, _ = hand_over(relay, [Job(1, "b@news.example", "jörg@exämple.org", content, utf8=True)])
+    outcomes, _ = hand_over(relay, [Job(1, "b@news.example", "jörg@exämple.org", (content,), utf8=True)])
     assert outcomes[1].verdict is Verdict.ACCEPTED
     assert any("Grüße\r\n".encode() in body_of(mail) for mail in strict_postfix.wait_for(before + 1))
 
@@ -342,7 +342,7 @@ def exim() -> Iterator[EximServer]:
 
 def test_exim_delivers_every_byte(exim: EximServer) -> None:
     before = len(exim.mails())
-    work = [*jobs(4), Job(5, "b@news.example", "refused@example.org", stuffed(CONTENT)), *jobs(7)[5:]]
+    work = [*jobs(4), Job(5, "b@news.example", "refused@example.org", (stuffed(CONTENT),)), *jobs(7)[5:]]
     outcomes, _ = hand_over(at(exim.port), work)
     assert (outcomes.pop(5).failure, {one.verdict for one in outcomes.values()}) == (Failure.READER, {Verdict.ACCEPTED})
     for mail in exim.wait_for(before + 6):
@@ -383,7 +383,7 @@ def test_aiosmtpd_lets_us_in_by_password_over_tls(trusted: Authority, mechanism:
     controller.start()
     try:
         relay = Endpoint.from_url(f"smtp://m%C3%A9:p%C3%A4%20ss%2F+=%FF@localhost:{controller.port}?starttls=required")
-        outcomes, _ = hand_over(relay, [*jobs(2), Job(3, "b@news.example", "jörg@example.org", "ü\r\n".encode())])
+        outcomes, _ = hand_over(relay, [*jobs(2), Job(3, "b@news.example", "jörg@example.org", ("ü\r\n".encode(),))])
         with pytest.raises(RelayError) as caught:
             hand_over(Endpoint("localhost", controller.port, Tls.STARTTLS, "mé", "wrong"), jobs(1))
     finally:

@@ -20,7 +20,7 @@ EITHER_WAY = [("PIPELINING", "8BITMIME"), ("8BITMIME",), ()]
 
 
 def jobs(count: int) -> list[Job]:
-    return [Job(n, f"b+{n}@news.example", f"r{n}@example.org", CONTENT) for n in range(1, count + 1)]
+    return [Job(n, f"b+{n}@news.example", f"r{n}@example.org", (CONTENT,)) for n in range(1, count + 1)]
 
 
 def hand_over(port: int, work: Iterable[Job]) -> tuple[dict[int, Outcome], list[int]]:
@@ -143,7 +143,7 @@ def test_a_data_accepted_without_a_recipient_is_ended_by_a_lone_dot() -> None:
 
 
 def test_an_address_beyond_ascii_needs_a_relay_that_takes_it() -> None:
-    work = [Job(1, "b@news.example", "jörg@example.org", CONTENT, utf8=True)]
+    work = [Job(1, "b@news.example", "jörg@example.org", (CONTENT,), utf8=True)]
     with Sink() as sink:
         outcomes, _ = hand_over(sink.port, work)
     assert outcomes[1].verdict is Verdict.UNSENDABLE

@@ -55,7 +55,12 @@ def signed(content: bytes, signer: Signer) -> bytes:
 
 def signatures(head: bytes, body: bytes, signer: Signer) -> Sequence[Field]:
     """Return the signature fields of a message."""
-    return signer.sign(fields_of(head), hashlib.sha256(relaxed_body(body)).digest(), AT)
+    return sign(signer, fields_of(head), hashlib.sha256(relaxed_body(body)).digest())
+
+
+def sign(signer: Signer, fields: Sequence[Field], body_hash: bytes = bytes(32)) -> list[Field]:
+    """Return the signature fields that go in front of `fields`."""
+    return fields_of(signer.head(fields).unsigned((), body_hash, AT).by_itself())
 
 
 def digest(signer: Signer | None = None) -> bytes:

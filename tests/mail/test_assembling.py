@@ -1,12 +1,12 @@
 """An assembled mail says what one rendered in full would, whatever stands where pieces meet."""
 
+import base64
 import email
 import email.policy
 import hashlib
 import random
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from html import unescape
 
 import pytest
@@ -20,10 +20,10 @@ from newsletter.mail import personal
 from newsletter.mail.cards import card as shown
 from newsletter.mail.confirmation import ConfirmationLinks, already_subscribed, confirmation, encode
 from newsletter.mail.digest import DigestComposer
-from newsletter.mail.headers import Field
+from newsletter.mail.dkim import Signer
 from newsletter.mail.shapes import CategoryFacts, Marking, Message, PersonalLinks, ReaderPart, Section
 from newsletter.mail.stationery import stationery
-from tests.mail import samples
+from tests.mail import samples, signing
 
 TRICKS = ("=", ".", "..", "From ", "=3D", "é", "🚢", "я", "ا", " ", "a", "&", "<b>", "'", '"', "%s", "%", "{{ 1 }}")
 WORDS = st.lists(st.sampled_from(TRICKS), max_size=90).map("".join)
@@ -219,17 +219,9 @@ def test_one_sheet_serves_readers_who_share_nothing_but_their_sections() -> None
         assert sheet.message(post, part.links, name) == samples.composer().compose(part, post)
 
 
-class Signing:
-    """Signs with a mark, and keeps what it was asked to sign."""
-
-    def sign(self, fields: Sequence[Field], body_hash: bytes, at: datetime) -> list[Field]:
-        self.fields, self.body_hash, self.at = list(fields), body_hash, at
-        return [Field("DKIM-Signature", b"DKIM-Signature: v=1;\r\n bh=\r\n")]
-
-
 @pytest.mark.parametrize("kind", ["digest", "full", "confirmation", "already subscribed"])
 def test_what_is_signed_is_what_leaves(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    signer, post = Signing(), samples.envelope()
+    signer, post = Signer([signing.key("nl202611")]), samples.envelope()
     if kind in ("digest", "full"):
         one = samples.composer()
         if kind == "full":
@@ -244,10 +236,13 @@ def test_what_is_signed_is_what_leaves(kind: str, monkeypatch: pytest.MonkeyPatc
             else already_subscribed(samples.FACTS, "en", "https://news.example.org/preferences/abc")
         )
         unsigned, signed = encode(samples.FACTS, mail, post), encode(samples.FACTS, mail, post, signer)
-    assert signed.content == b"DKIM-Signature: v=1;\r\n bh=\r\n" + unsigned.content
-    assert signer.body_hash == hashlib.sha256(relaxed(body_of(signed))).digest()
-    assert b"".join(field.line for field in signer.fields) + b"\r\n" + body_of(signed) == unsigned.content
-    assert signer.at == post.date
+    field, content = signed.content[: -len(unsigned.content)], signed.content[-len(unsigned.content) :]
+    assert content == unsigned.content
+    tags = dict(re.findall(rb"(?:^|;)(\w+)=([^;]*)", re.sub(rb"\s", b"", field.partition(b":")[2])))
+    assert tags[b"bh"] == base64.b64encode(hashlib.sha256(relaxed(body_of(signed))).digest())
+    assert int(tags[b"t"]) == int(post.date.timestamp())
+    names = [one.name.lower() for one in signing.fields_of(content.partition(b"\r\n\r\n")[0] + b"\r\n")]
+    assert set(names) <= set(tags[b"h"].decode().lower().split(":"))
 
 
 def test_what_a_list_says_of_itself_leads_to_people_and_pages() -> None:

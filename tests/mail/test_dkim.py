@@ -136,14 +136,14 @@ def test_the_list_names_each_guarded_field_once_more_than_it_is_there() -> None:
     assert [name.lower() for name in OVERSIGNED] == A2
     for content in (*signing.digests()[:1], *signing.system_mails()):
         fields = signing.fields_of(content.partition(b"\r\n\r\n")[0] + b"\r\n")
-        (signature,) = SIGNER.sign(fields, bytes(32), signing.AT)
+        (signature,) = signing.sign(SIGNER, fields)
         there = Counter(field.name.lower() for field in fields)
         listed = Counter(tags(signature)["h"].lower().split(":"))
         assert listed == there + Counter(A2)
 
 
 def test_the_signature_says_how_when_and_how_long() -> None:
-    (signature,) = SIGNER.sign(signing.fields_of(b"From: a@harbour.example\r\n"), bytes(32), signing.AT)
+    (signature,) = signing.sign(SIGNER, signing.fields_of(b"From: a@harbour.example\r\n"))
     found = tags(signature)
     assert found["v"] == "1"
     assert (found["a"], found["c"]) == ("rsa-sha256", "relaxed/relaxed")
@@ -162,7 +162,7 @@ def test_lines_are_short_and_end_with_crlf(domain: str, selector: str) -> None:
     fields = signing.fields_of(signing.digest().partition(b"\r\n\r\n")[0] + b"\r\n")
     sender = Field("From", f"From: news@{domain}\r\n".encode())
     fields = [sender if field.name == "From" else field for field in fields]
-    for signature in Signer([key, beside]).sign(fields, bytes(32), signing.AT):
+    for signature in signing.sign(Signer([key, beside]), fields):
         *lines, end = signature.line.split(b"\r\n")
         assert end == b""
         assert b"\r" not in b"".join(lines)
@@ -178,13 +178,13 @@ def test_lines_are_short_and_end_with_crlf(domain: str, selector: str) -> None:
 def test_keys_sign_no_mail_from_another_domain(sender: str) -> None:
     for line in (f"From: {sender}\r\n", f"From: news@harbour.example <{sender}>\r\n"):
         with pytest.raises(RenderError, match=r"harbour\.example sign no mail from another"):
-            SIGNER.sign(signing.fields_of(line.encode()), bytes(32), signing.AT)
+            SIGNER.head(signing.fields_of(line.encode()))
 
 
 def test_a_head_without_from_or_with_two_is_not_signed() -> None:
     for head in (b"To: a@harbour.example\r\n", b"From: a@harbour.example\r\nFROM: b@harbour.example\r\n"):
         with pytest.raises(RenderError, match="one From"):
-            SIGNER.sign(signing.fields_of(head), bytes(32), signing.AT)
+            SIGNER.head(signing.fields_of(head))
 
 
 def test_a_signer_wants_rsa_of_one_domain() -> None:
