@@ -6,7 +6,7 @@ last answers of each mailing and of each relay in this process only, so each wor
 
 import enum
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,6 +108,16 @@ class Window:
         self._kinds: deque[Kind] = deque(maxlen=size)
         self._said: dict[Kind, str] = {}
 
+    def take_in(self, outcomes: Collection[Outcome], rules: Sequence[Rule]) -> str:
+        """Remember some; return what the first rule that applies after one of them has to say, else an empty text."""
+        if all(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes):  # the rule by far
+            self._kinds.extend([Kind.FINE] * len(outcomes))
+            return ""
+        for outcome in outcomes:
+            if self.add(outcome) and (because := self.broken(rules)):
+                return because
+        return ""
+
     def add(self, outcome: Outcome) -> bool:
         """Remember an outcome, and forget the oldest for it. Returns whether it speaks against us."""
         kind = kind_of(outcome)
@@ -140,7 +150,7 @@ class Breaker:
         self._mailings: OrderedDict[int, Window] = OrderedDict()
         self._relays: dict[int, Window] = {}
 
-    def observe(self, mailing_id: int, outcomes: Iterable[Outcome]) -> str:
+    def observe(self, mailing_id: int, outcomes: Collection[Outcome]) -> str:
         """Take in answers to a mailing. Returns why it should pause now, or an empty text.
 
         Once it has spoken it has forgotten the mailing's answers: after a resume it judges by new ones.
@@ -149,20 +159,18 @@ class Breaker:
         self._mailings.move_to_end(mailing_id)
         while len(self._mailings) > _MAILINGS:
             self._mailings.popitem(last=False)
-        for outcome in outcomes:
-            if window.add(outcome) and (because := window.broken(RULES)):
-                self.forget(mailing_id)
-                return because
-        return ""
+        because = window.take_in(outcomes, RULES)
+        if because:
+            self.forget(mailing_id)
+        return because
 
-    def observe_relay(self, relay_id: int, outcomes: Iterable[Outcome]) -> str:
+    def observe_relay(self, relay_id: int, outcomes: Collection[Outcome]) -> str:
         """Take in answers that came through a relay. Returns why it should be held, or an empty text."""
         window = self._relays.setdefault(relay_id, Window(100))
-        for outcome in outcomes:
-            if window.add(outcome) and (because := window.broken((RELAY,))):
-                del self._relays[relay_id]
-                return because
-        return ""
+        because = window.take_in(outcomes, (RELAY,))
+        if because:
+            del self._relays[relay_id]
+        return because
 
     def forget(self, mailing_id: int) -> None:
         """Forget a mailing's answers: another process has paused it, or an operator."""

@@ -77,12 +77,13 @@ class Desk:
     def begin(self, relay: Endpoint, lease: Lease, size: int, told: Told) -> Group | float:
         """Ask the limits, then the ledger. Returns a group, or the seconds to wait for a limit."""
         grant = self.throttle.ask(relay.id, lease.mailing_id, lease.per_hour, size, bulk=lease.bulk)
-        others = {one: outcomes for one, outcomes in told.items() if one is not lease or not grant.granted}
-        self.settle(relay, others)
         if not grant.granted:
+            self.settle(relay, told)
             return grant.wait
-        per_hour, own = lease.per_hour, told.get(lease, {})
-        group = Group()
+        alike = {one: outcomes for one, outcomes in told.items() if one.mailing_id == lease.mailing_id}
+        self.settle(relay, {one: outcomes for one, outcomes in told.items() if one not in alike})
+        own = {key: outcome for outcomes in alike.values() for key, outcome in outcomes.items()}
+        per_hour, group = lease.per_hour, Group()
         try:
             sort_out = partial(self._sort_out, bulk=lease.bulk)
             group = self.ledger.begin(lease, grant.granted, own, relay.id, sort_out)
