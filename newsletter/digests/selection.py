@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from sqlalchemy import FromClause, ScalarSelect, String, and_, cast, exists, func, inspect, or_, select
+from sqlalchemy import FromClause, ScalarSelect, String, and_, cast, exists, func, inspect, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -33,7 +33,7 @@ class Selector:
     def __init__(self, session: Session, run: Run) -> None:
         self._run_id, self._after, self._limit = run.id, run.after_number, run.cadence.max_per_category
         marked = bool(session.scalar(select(exists().where(RunMark.run_id == run.id))))
-        self.taken = _taken(run, marked=marked)
+        self.taken = _taken(run, marked=marked, dialect=session.get_bind().dialect.name)
         """For queries over Subscriber: the categories they take here, packed for `selection()`."""
         self._shelf = shelf(session, of_run(run).articles)
         self._some_had = bool(session.scalar(select(exists().where(RunExclusion.run_id == run.id))))
@@ -112,7 +112,7 @@ class Selector:
         )
 
 
-def _taken(run: Run, *, marked: bool) -> ScalarSelect[str | None]:
+def _taken(run: Run, *, marked: bool, dialect: str) -> ScalarSelect[str | None]:
     """Return `category:mark,…` of what the enclosing query's Subscriber took part with; the mark may be empty.
 
     One value for a reader instead of a row for each category: readers with the same words get the same digest. This is
@@ -127,8 +127,10 @@ def _taken(run: Run, *, marked: bool) -> ScalarSelect[str | None]:
         source = source.outerjoin(
             inspect(RunMark).local_table, and_(RunMark.run_id == run.id, RunMark.subscription_id == Subscription.id)
         )
+    # Not `aggregate_strings`, which would write the statement anew for each group.
+    in_a_row = func.string_agg(pair, literal_column("','")) if dialect == "postgresql" else func.group_concat(pair)
     return (
-        select(func.aggregate_strings(pair, ","))
+        select(in_a_row)
         .select_from(source)
         .where(
             Subscription.subscriber_id == Subscriber.id,
