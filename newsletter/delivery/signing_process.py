@@ -4,7 +4,6 @@ Run as `python -m newsletter.delivery.signing_process`. A question is a private 
 digests; the answer is their signatures in a row. Keys come through the pipe alone and stay in memory.
 """
 
-import resource
 import signal
 from typing import Final
 
@@ -20,7 +19,6 @@ def main() -> None:
     """Serve until stdin closes."""
     for number in (signal.SIGINT, signal.SIGTERM):  # our parent finishes what is under way first, and then closes it
         signal.signal(number, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     questions, answers = pipes()
     keys: dict[bytes, PrivateKey] = {}
     while (der := read_frame(questions)) is not None and (digests := read_frame(questions)) is not None:

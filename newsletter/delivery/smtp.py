@@ -120,7 +120,6 @@ class Session(asyncio.Protocol):
     ) -> None:
         """Take jobs from now on."""
         self._next_job, self._before_dot, self._done, self._idle = next_job, before_dot, done, idle
-        self._transport.set_write_buffer_limits(high=0)  # uvloop: each message leaves at once, not when all are made
         self.wake()
 
     def wake(self) -> None:

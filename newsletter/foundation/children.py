@@ -7,6 +7,7 @@ when its stdin does, which the kernel closes whatever becomes of us.
 
 import contextlib
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -76,8 +77,9 @@ def write_frame(stream: IO[bytes], body: bytes) -> None:
 def pipes() -> tuple[IO[bytes], IO[bytes]]:
     """Return, to a child, where its questions come from and where its answers go.
 
-    Whatever a library prints must not end up among the answers.
+    Whatever a library prints must not end up among the answers, nor what the child was told in a core dump.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return questions, answers

@@ -99,7 +99,7 @@ class Signer:
         self._keys = tuple(sorted(keys, key=lambda key: not isinstance(key.private, RSAPrivateKey)))
         self._senders = tuple(f"@{self.domain}{end}\r\n".encode() for end in (">", ""))
 
-    def head(self, shared: Sequence[Field], own: Sequence[str] = ()) -> "SignedHead":
+    def head(self, shared: Sequence[Field], own: Sequence[str] = ()) -> "SharedHead":
         """Begin with the fields that some messages share; `own` names those that each has besides, one of each name.
 
         White space in fields is spaces, tabs and folds only, as mail/headers.py makes them. Raises RenderError for mail
@@ -117,7 +117,7 @@ class Signer:
         in_order = [field_ for found in places.values() for field_ in found]
         listed = [*(field_.name for field_ in in_order), *own, *OVERSIGNED]
         beginnings = [self._beginning(key, listed) for key in self._keys]
-        return SignedHead(self._keys, beginnings, hashlib.sha256(b"".join([_relaxed(one.line) for one in in_order])))
+        return SharedHead(self._keys, beginnings, hashlib.sha256(b"".join([_relaxed(one.line) for one in in_order])))
 
     def _beginning(self, key: SigningKey, signed: Sequence[str]) -> bytes:
         """Return the signature field until h=, folded where RFC 6376 section 3.5 has white space."""
@@ -133,8 +133,8 @@ class Signer:
         return "\r\n".join(lines).encode()
 
 
-class SignedHead:
-    """What the signatures of messages share that have most fields in common: those come first in h=."""
+class SharedHead:
+    """What the signatures of messages with most fields in common share: those fields come first in h=."""
 
     def __init__(self, keys: Sequence[SigningKey], beginnings: Sequence[bytes], hashed: "hashlib._Hash") -> None:
         """Take for each key its field until h=, and the hash of the shared fields."""

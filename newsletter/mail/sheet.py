@@ -13,7 +13,7 @@ from newsletter.foundation.errors import RenderError
 from newsletter.mail import headers, message, personal
 from newsletter.mail.addresses import address
 from newsletter.mail.cleaning import subject
-from newsletter.mail.dkim import SignedHead, Signer
+from newsletter.mail.dkim import SharedHead, Signer
 from newsletter.mail.fragments import fill, has_slots
 from newsletter.mail.headers import Field
 from newsletter.mail.personal import Reader
@@ -54,12 +54,12 @@ class Letterhead:
         self.fields = (*fields, *message.FIXED)
         self.wire = b"".join([field.line for field in self.fields])
         self._besides = (*(("Subject",) if self.is_personal else ()), *personal.HEADERS)
-        self._signed: tuple[Signer, SignedHead] | None = None
+        self._signed: tuple[Signer, SharedHead] | None = None
         message.check(self.fields, besides=self._besides)
         if len(self.wire) > _MAX_SHARED:
             raise RenderError("The mail's headers would be too long: mailbox providers refuse them.")
 
-    def signed_by(self, signer: Signer) -> SignedHead:
+    def signed_by(self, signer: Signer) -> SharedHead:
         """Return what the signatures of these mails share, made once as long as the keys are the same."""
         if self._signed is None or self._signed[0] is not signer:
             self._signed = signer, signer.head(self.fields, self._besides)

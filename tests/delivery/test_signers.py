@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
+from typing import cast
 
 import pytest
 
@@ -28,13 +30,13 @@ def signers() -> Iterator[Signers]:
 
 def drafts(number: int, *keys: SigningKey) -> list[Draft]:
     """Return drafts that wait for signatures of `keys`."""
-    lease = Lease(1, 1, 1, None, True, None)  # type: ignore[arg-type]  # nobody composes here
+    of_nobody = cast("Lease", None)  # it is for the ledger alone
     signer = Signer(keys)
 
     def make(key: int) -> Message:
         return SHEET.message(signing.envelope(key), samples.links(), "Anna", signer)
 
-    found = [Draft(key, lambda key=key: make(key), "example.org", lease, 0.0, None) for key in range(number)]  # type: ignore[misc]
+    found = [Draft(key, partial(make, key), "example.org", of_nobody, 0.0, None) for key in range(number)]
     for draft in found:
         draft.write()
     return found

@@ -1,12 +1,15 @@
 """Who signs mail from an address: the keys of its domain that are active at this moment."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from newsletter.delivery.models import Mailing
+from newsletter.delivery.drafts import Draft
+from newsletter.delivery.models import Delivery, Mailing, Reason
+from newsletter.delivery.signers import Signers
 from newsletter.delivery.signing import signer_for
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.services import services
@@ -15,6 +18,7 @@ from newsletter.publication import dkim, identity
 from newsletter.publication.models import DkimKey, KeyAlgorithm
 from tests.conftest import NOW
 from tests.delivery import world
+from tests.delivery.sink import Sink
 from tests.mail import signing, verifying
 from tests.servers.postfix import PostfixServer
 
@@ -101,3 +105,29 @@ def test_nothing_leaves_unsigned_because_a_key_cannot_be_opened(
     assert len(postfix.mails()) == there
     assert world.states(db.session()) == {"planned": 2}
     assert "data keys" in db.session.scalars(select(Mailing.paused_because)).one()
+
+
+def test_what_could_not_be_signed_fails_by_itself_and_is_accounted_for(
+    app_on_each: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.build(40)
+    with transaction() as session:
+        key = dkim.generate(session, services().vault, "gazette.example.org", NOW, selector="one")
+        dkim.activate(session, key, NOW)
+    world.start()
+    sign = Signers._sign
+
+    def fail_once(signers: Signers, drafts: Sequence[Draft]) -> None:
+        monkeypatch.setattr(Signers, "_sign", sign)
+        raise RuntimeError("no more threads")
+
+    monkeypatch.setattr(Signers, "_sign", fail_once)
+    with Sink() as sink:
+        engine = world.engine(app_on_each, tmp_path / "j", sink.port)
+        sent = engine.run(bulk=True, seconds=30).sent
+        engine.close()
+    assert 0 < sent < 40
+    assert world.states(db.session()) == {"accepted": sent, "failed": 40 - sent}
+    assert set(db.session.scalars(select(Delivery.reason))) == {None, Reason.UNSENDABLE}
+    assert len(sink.recipients) == sent
+    assert all(content.startswith(b"DKIM-Signature: ") for _, _, content in sink.messages)
