@@ -6,9 +6,9 @@ So the page answers the same, with the same work, whoever's address was typed (s
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import column, insert, select, table
+from sqlalchemy import column, exists, insert, select, table
 from sqlalchemy.orm import Session
 
 from newsletter.audience import addresses, caps, consent, suppression
@@ -28,7 +28,8 @@ from newsletter.foundation.secrets import Hasher
 _CATEGORIES = table("categories", column("id"))
 """Another room's; looked at only to see which ids still exist."""
 
-_WAITING = select(SignupRequest.id).where(SignupRequest.processed_at.is_(None)).limit(1)
+ANYTHING_WAITING: Final = exists().where(SignupRequest.processed_at.is_(None))
+"""Whether a request waits to be decided."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,6 @@ def decide(
     if not caps.allows(kind, sent, confirmed=known.confirmed, now=now):
         return SignupOutcome.CAPPED
     return SignupOutcome.ALREADY if already else SignupOutcome.CONFIRMATION
-
-
-def anything_waiting(session: Session) -> bool:
-    """Tell whether a request waits to be decided."""
-    return session.scalar(_WAITING) is not None
 
 
 def process_waiting(session: Session, hasher: Hasher, now: datetime.datetime, limit: int = 200) -> int:

@@ -265,9 +265,8 @@ _READY: Final = (
 )
 
 
-def anything_ready(session: Session, now: datetime.datetime, *, bulk: bool) -> bool:
-    """Tell whether there is a chunk to claim."""
-    return session.execute(_READY, {"wants_bulk": bulk, "now": now}).first() is not None
+ANYTHING_READY: Final = _READY.exists()
+"""Whether there is a chunk to claim: bulk or not (`wants_bulk`), at the moment `now`."""
 
 
 def _of_mailing(value: SQLColumnExpression[Any]) -> ScalarSelect[Any]:

@@ -4,7 +4,7 @@ import datetime
 import secrets
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, case, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, case, exists, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.audience.models import Confirmation
@@ -92,9 +92,8 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
     return int(count)
 
 
-def anything_to_confirm(session: Session) -> bool:
-    """Tell whether a confirmation request has no mail yet."""
-    return session.scalar(select(Confirmation.id).where(Confirmation.planned_at.is_(None)).limit(1)) is not None
+ANYTHING_TO_CONFIRM: Final = exists().where(Confirmation.planned_at.is_(None))
+"""Whether a confirmation request has no mail yet."""
 
 
 def plan_confirmations(session: Session, now: datetime.datetime, limit: int = 500) -> int:

@@ -8,7 +8,7 @@ reader who goes, looked at when the group is begun, act within a second, however
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -38,8 +38,8 @@ _PATIENCE: Final = 5.0
 """Seconds to wait at the end of a slice for replies; later ones are read in the next."""
 _LAST_PATIENCE: Final = 8.0
 """The same when the process is to end."""
-_AT_ONCE: Final = 32
-"""Messages made in a row: each alone between two writes would cost three times as much."""
+_AT_ONCE: Final = 4
+"""Messages made in a row: with more, connections wait; each alone between two writes would cost more."""
 _A_FEW: Final = 16
 """Messages that are signed in a row."""
 _LOOK: Final = 0.1
@@ -218,6 +218,7 @@ class Pump:
             self._have_signed(drafts)
         else:
             self._queue.extend(drafts)
+            self._write_ahead(iter(drafts))
         wire, usual = len(self._connections), self.pace.group(len(self._connections))
         self._kick_at = max(wire, min(wire + self.pace.refill, self.pace.in_doubt - usual))
         if self._halted:
@@ -264,9 +265,12 @@ class Pump:
     def _flush(self) -> None:
         """Take back what has not been started."""
         while self._queue:
-            draft = self._queue.popleft()
-            if draft.failed is None:
-                self._note(draft, _UNSENT)
+            self._take_back(self._queue.popleft())
+
+    def _take_back(self, draft: Draft) -> None:
+        if draft.failed is None:
+            draft.failed = _UNSENT  # so that nobody makes its message any more
+            self._note(draft, _UNSENT)
 
     async def _drain(self, *, last: bool = False) -> None:
         """Finish what is on the wire, tell the ledger everything, give the chunks back."""
@@ -331,14 +335,9 @@ class Pump:
                 queue.append(draft)
                 passed_over += 1
                 continue
-            if draft.failed is None and monotonic() > draft.until:
-                self._note(draft, _UNSENT)
-                continue
-            if not draft.pieces:
-                for each in (draft, *islice(queue, _AT_ONCE - 1)):
-                    if not each.pieces and each.failed is None:
-                        each.write()
-                        self._note_if_failed(each)
+            if monotonic() > draft.until:
+                self._take_back(draft)
+            self._write(draft)
             if draft.failed is not None:
                 continue
             self._wire.add(draft)
@@ -346,6 +345,19 @@ class Pump:
                 self._in_lane[draft.lane[0]] += 1
             return draft
         return None
+
+    def _write_ahead(self, drafts: Iterator[Draft]) -> None:
+        """Make messages before a connection asks for them, a few between two looks at the wire."""
+        some = list(islice(drafts, _AT_ONCE))
+        for draft in some:
+            self._write(draft)
+        if some:
+            asyncio.get_running_loop().call_soon(self._write_ahead, drafts)
+
+    def _write(self, draft: Draft) -> None:
+        if not draft.pieces and draft.failed is None:
+            draft.write()
+            self._note_if_failed(draft)
 
     def _note(self, draft: Draft, outcome: Outcome) -> None:
         """Keep what became of it for the ledger."""

@@ -3,6 +3,7 @@
 from typing import Final
 
 from flask import current_app
+from sqlalchemy import or_, select
 
 from newsletter.audience import signup
 from newsletter.delivery import ledger, planning
@@ -51,12 +52,16 @@ def _send(*, bulk: bool) -> None:
         ringing.ring(bell, after=done.wait)  # whoever waits longer is found by the sweep
 
 
+_DUE: Final = {
+    True: select(ledger.ANYTHING_READY),
+    False: select(or_(signup.ANYTHING_WAITING, planning.ANYTHING_TO_CONFIRM, ledger.ANYTHING_READY)),
+}
+
+
 def anything_due(*, bulk: bool) -> bool:
     """Tell whether there is bulk to send, or a sign-up or confirmation that somebody waits for."""
     session = db.session()
     try:
-        if not bulk and (signup.anything_waiting(session) or planning.anything_to_confirm(session)):
-            return True
-        return ledger.anything_ready(session, utc_now(), bulk=bulk)
+        return bool(session.scalar(_DUE[bulk], {"wants_bulk": bulk, "now": utc_now()}))
     finally:
         session.rollback()

@@ -12,7 +12,6 @@ from newsletter.delivery import (
     cancelling,
     database_meters,
     hosts,
-    ledger,
     recovery,
     slowdowns,
     workers,
@@ -22,7 +21,7 @@ from newsletter.foundation.db import db, transaction
 from newsletter.foundation.queue import queue
 from newsletter.foundation.services import services
 from newsletter.operators import alarms, sessions, signin
-from newsletter.tasks import engines, ringing
+from newsletter.tasks import engines, ringing, sending
 
 _SOURCE: Final = "source:"
 _DOMAINS: Final = 5000
@@ -49,7 +48,7 @@ def sweep() -> None:
         with transaction() as session:
             more = cancelling.sweep(session, now)
     for bulk, bell in ((False, ringing.CONFIRM), (True, ringing.SEND)):
-        if ledger.anything_ready(db.session(), now, bulk=bulk):
+        if sending.anything_due(bulk=bulk):
             ringing.ring(bell)
 
 
