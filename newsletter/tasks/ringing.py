@@ -46,14 +46,16 @@ class Bells:
     in_worker = False
 
 
-def ring(task: str, *, after: float = 0.0) -> None:
-    """Say that there may be work for `task`, or will be in `after` seconds.
+def ring(task: str, *, after: float = 0.0) -> bool:
+    """Say that there may be work for `task`, or will be in `after` seconds. Returns whether the broker took it.
 
     In the embedded way the worker finds what others leave, and what has waited, each second.
     """
     if services().settings.embedded and (after or not Bells.in_worker):
-        return
+        return False
     try:
         queue.send_task(task, queue=_QUEUES[task].value, retry=False, countdown=after or None)
     except (OperationalError, OSError) as error:
         log.warning("bell not rung", extra={"task": task, "reason": str(error)})
+        return False
+    return True

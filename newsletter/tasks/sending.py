@@ -38,6 +38,13 @@ def send_bulk() -> None:
 
 
 def _send(*, bulk: bool) -> None:
+    while _slice(bulk=bulk):
+        if bulk and anything_due(bulk=False):
+            send_confirmations()
+
+
+def _slice(*, bulk: bool) -> bool:
+    """Send for a while and ring for the next slice. Returns whether nobody can hear that: then we go on ourselves."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  (Flask's documented way)
     if services().settings.embedded:  # all that this thread does is sending: bulk goes on while nobody waits
         done = engines.engine(app).run(
@@ -47,9 +54,10 @@ def _send(*, bulk: bool) -> None:
         done = engines.engine(app).run(bulk=bulk, seconds=_SLICE)
     bell = ringing.SEND if bulk else ringing.CONFIRM
     if done.more:
-        ringing.ring(bell)
-    elif done.wait is not None and done.wait < _SOON:
+        return not ringing.ring(bell)
+    if done.wait is not None and done.wait < _SOON:
         ringing.ring(bell, after=done.wait)  # whoever waits longer is found by the sweep
+    return False
 
 
 _DUE: Final = {
