@@ -5,7 +5,7 @@ again for whatever was never rung. Losing the broker loses time, not mail.
 """
 
 import enum
-from typing import Any
+from typing import Any, Final
 
 import kombu
 from celery import Celery, Task
@@ -41,6 +41,14 @@ class ContextTask(Task):  # type: ignore[type-arg]  # celery-types wants paramet
 
 
 queue = Celery("newsletter", task_cls=ContextTask, set_as_current=False)
+_REDIS: Final = {
+    "visibility_timeout": 3600,
+    # Whoever rings has better things to do than to wait for a broker that is away, or says nothing any more: it rings
+    # in the middle of a sign-up, or between two slices of a digest.
+    "max_retries": 0,
+    "socket_connect_timeout": 2.0,
+    "socket_timeout": 3.0,
+}
 
 
 def configure(app: Flask, settings: Settings) -> "Celery[ContextTask]":
@@ -58,7 +66,8 @@ def configure(app: Flask, settings: Settings) -> "Celery[ContextTask]":
         worker_hijack_root_logger=False,
         worker_max_tasks_per_child=None,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"visibility_timeout": 3600} if settings.redis_url else {"polling_interval": 0.05},
+        broker_connection_max_retries=None,
+        broker_transport_options=_REDIS if settings.redis_url else {"polling_interval": 0.05},
         task_default_queue=Queue.UPKEEP.value,
         timezone="UTC",
         enable_utc=True,
