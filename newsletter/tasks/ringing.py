@@ -4,6 +4,7 @@ A bell that cannot be rung is no error: the sweep comes by within seconds.
 """
 
 import logging
+from typing import Any
 
 from kombu.exceptions import OperationalError
 
@@ -28,6 +29,8 @@ _QUEUES = {
     CLEAN: Queue.UPKEEP,
     HOSTS: Queue.UPKEEP,
 }
+_OF_ONE_KIND = [name for name in Queue if list(_QUEUES.values()).count(name) == 1]
+"""Queues that carry the bells of one task only."""
 
 queue.conf.task_routes = {task: {"queue": name.value} for task, name in _QUEUES.items()}
 queue.conf.beat_schedule = {
@@ -47,15 +50,30 @@ class Bells:
 
 
 def ring(task: str, *, after: float = 0.0) -> bool:
-    """Say that there may be work for `task`, or will be in `after` seconds. Returns whether the broker took it.
+    """Say that there may be work for `task`, or will be in `after` seconds. Returns whether somebody will hear of it.
 
-    In the embedded way the worker finds what others leave, and what has waited, each second.
+    One bell that waits is enough: whoever takes it looks for all that there is. In the embedded way the worker finds
+    what others leave, and what has waited, each second.
     """
-    if services().settings.embedded and (after or not Bells.in_worker):
+    embedded = services().settings.embedded
+    if embedded and (after or not Bells.in_worker):
         return False
+    name = _QUEUES[task].value
     try:
-        queue.send_task(task, queue=_QUEUES[task].value, retry=False, countdown=after or None)
+        if embedded or after or name not in _OF_ONE_KIND or not _is_waiting(name):
+            queue.send_task(task, queue=name, retry=False, countdown=after or None)
     except (OperationalError, OSError) as error:
         log.warning("bell not rung", extra={"task": task, "reason": str(error)})
         return False
     return True
+
+
+def _is_waiting(name: str) -> bool:
+    """Tell whether a bell of a queue has not been taken yet. Raises OperationalError."""
+    connection: Any  # its stubs know neither what is acquired nor what a channel can do
+    with queue.pool.acquire(block=True) as connection:
+        try:
+            declared = connection.default_channel.queue_declare(queue=name)
+        except connection.connection_errors + connection.channel_errors as error:
+            raise OperationalError(str(error)) from error
+    return bool(declared.message_count)

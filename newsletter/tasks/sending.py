@@ -7,17 +7,18 @@ from sqlalchemy import or_, select
 
 from newsletter.audience import signup
 from newsletter.delivery import ledger, planning
-from newsletter.foundation.clock import utc_now
+from newsletter.foundation.clock import monotonic, utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.queue import queue
 from newsletter.foundation.services import services
 from newsletter.tasks import engines, ringing
 
-_SLICE: Final = 8.0
+_SLICE: Final = 2.0
+"""Seconds of bulk after which it is looked whether somebody waits for a confirmation."""
+_TURN: Final = 8.0
+"""Seconds of bulk after which it is the turn of other work, where a process does all kinds of it."""
 _SOON: Final = 60.0
 """Seconds; a broker must not keep a bell for long (it would ring it twice)."""
-_EMBEDDED_SLICE: Final = 2.0
-"""Seconds of bulk after which somebody may wait for a confirmation, where one process sends both."""
 
 
 @queue.task(name=ringing.CONFIRM)
@@ -46,12 +47,14 @@ def _send(*, bulk: bool) -> None:
 def _slice(*, bulk: bool) -> bool:
     """Send for a while and ring for the next slice. Returns whether nobody can hear that: then we go on ourselves."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  (Flask's documented way)
-    if services().settings.embedded:  # all that this thread does is sending: bulk goes on while nobody waits
-        done = engines.engine(app).run(
-            bulk=bulk, seconds=_EMBEDDED_SLICE, go_on=lambda: bulk and not anything_due(bulk=False)
-        )
-    else:
-        done = engines.engine(app).run(bulk=bulk, seconds=_SLICE)
+    embedded, ends = services().settings.embedded, monotonic() + _TURN
+
+    def goes_on() -> bool:
+        return bulk and (embedded or monotonic() < ends) and not anything_due(bulk=False)
+
+    if not embedded and bulk and anything_due(bulk=True):
+        ringing.ring(ringing.SEND)  # for another process that is free: it takes the next chunk
+    done = engines.engine(app).run(bulk=bulk, seconds=_SLICE, go_on=goes_on)
     bell = ringing.SEND if bulk else ringing.CONFIRM
     if done.more:
         return not ringing.ring(bell)

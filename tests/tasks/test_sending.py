@@ -37,6 +37,7 @@ def test_bulk_whose_bell_nobody_takes_goes_on_and_lets_confirmations_overtake(
     app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rung: list[str]
 ) -> None:
     monkeypatch.setattr(sending, "_SLICE", 0.8)
+    monkeypatch.setattr(sending, "_TURN", 0.8)
     world.build(90)
     world.start()
     with transaction() as session:
