@@ -1,6 +1,7 @@
 """X11: the disk fills up while a digest goes out of SQLite, and is freed again."""
 
 import contextlib
+import datetime
 import os
 import shutil
 import sqlite3
@@ -46,11 +47,11 @@ def x11(ground: Ground, size: Size, seed: int) -> Result:
         stack.callback(stage.place.kill, worker)  # before its disk goes
         stack.callback(stage.leave)
         stage.reached(readers * 3 // 10)
-        filled = time.time()
         _fill(data / "filler")
         time.sleep(full_for)
-        paused = max((one.at for one in stage.sink.seen()), default=filled) - filled
-        states = _states(data / "newsletter.db")
+        states, last_word = _states(data / "newsletter.db")
+        # Not since the disk was full: in the room that its log has already, SQLite goes on committing.
+        paused = max((one.at for one in stage.sink.seen()), default=last_word) - last_word
         early = {one.recipient for one in stage.sink.seen() if states.get(one.recipient) == "planned"}
         (data / "filler").unlink()
         before = stage.sink.accepted()
@@ -78,9 +79,11 @@ def _fill(path: Path) -> None:
             os.write(file.fileno(), b"0" * 512)
 
 
-def _states(database: Path) -> dict[str, str]:
+def _states(database: Path) -> tuple[dict[str, str], float]:
+    """Return addresses to states, and when it was last committed that something may be sent."""
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     query = "SELECT s.address, d.state FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id"
     states = dict(connection.execute(query).fetchall())
+    (last,) = connection.execute("SELECT max(offered_at) FROM deliveries").fetchone()
     connection.close()
-    return states
+    return states, datetime.datetime.fromisoformat(last).replace(tzinfo=datetime.UTC).timestamp()

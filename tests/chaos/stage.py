@@ -27,7 +27,7 @@ from tests.delivery import world
 from tests.journeys.processes import COMMAND, Installation, eventually
 
 CONNECTIONS: Final = 5
-"""Of each worker process."""
+"""Of each worker process, where an experiment says nothing else."""
 DONE: Final = ("sent", "cancelled")
 QUIET: Final = 1.5
 """Seconds in which nothing must happen any more."""
@@ -121,6 +121,7 @@ def staged(
     sink: Sequence[str] = (),
     patches: Sequence[str] = (),
     children: int = 2,
+    connections: int = CONNECTIONS,
 ) -> Iterator[Stage]:
     """Set the stage on `kind` ("sqlite", or "postgresql" with Redis) for `readers` of one digest."""
     with contextlib.ExitStack() as stack:
@@ -134,7 +135,7 @@ def staged(
         relay = stack.enter_context(SinkProcess(folder, sink))
         # Ours rings no bells and sends nothing: it has no Redis.
         app = create_app(make_settings(folder / "var", database_url=url, smtp_url=relay.url))
-        more = {"SMTP_CONNECTIONS": str(CONNECTIONS), "LOG_LEVEL": "INFO"}
+        more = {"SMTP_CONNECTIONS": str(connections), "LOG_LEVEL": "INFO"}
         place = stack.enter_context(Installation(folder, relay.url, url, redis_url, more=more))
         with app.app_context():
             world.build(readers)
