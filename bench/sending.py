@@ -119,7 +119,7 @@ def _send() -> Sent:
     """Order the digest and wait until every mail is accepted."""
     with transaction() as session:
         run = order(session, utc_now())
-    eventually(lambda: _finished(run.id), seconds=_PATIENCE + _PATIENCE_EACH * run.readers, every=0.1)
+    eventually(lambda: _finished(run.id), seconds=_PATIENCE + _PATIENCE_EACH * run.readers, every=0.5)
     report = reports.one_run(db.session(), run.id)
     assert report.counts["accepted"] == run.readers > 0, f"{run.readers} readers, but {report.counts}"
     assert report.mailing is not None
