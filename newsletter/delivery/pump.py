@@ -7,10 +7,9 @@ reader who goes, looked at when the group is begun, act within a second, however
 
 import asyncio
 import logging
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable
 from functools import partial
-from itertools import islice
 from typing import Any, Final, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +20,7 @@ from newsletter.delivery.drafts import Draft
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import GROUP, Group, Lease, NotBegunError
+from newsletter.delivery.outbox import Outbox
 from newsletter.delivery.pace import Pace
 from newsletter.delivery.replies import Outcome, Phase, Verdict
 from newsletter.delivery.signers import Signers
@@ -38,10 +38,6 @@ _PATIENCE: Final = 5.0
 """Seconds to wait at the end of a slice for replies; later ones are read in the next."""
 _LAST_PATIENCE: Final = 8.0
 """The same when the process is to end."""
-_AT_ONCE: Final = 4
-"""Messages made in a row: with more, connections wait; each alone between two writes would cost more."""
-_A_FEW: Final = 16
-"""Messages that are signed in a row."""
 _LOOK: Final = 0.1
 _LONG_WAIT: Final = 2.0
 """Seconds of waiting for a limit from which on nobody keeps a chunk meanwhile."""
@@ -79,16 +75,13 @@ class Pump:
         self.journal = journal
         self.pace = Pace()
         self._desk, self._in_thread = desk, in_thread
-        self._next_lease, self._ending, self._signers = next_lease, ending, signers
+        self._next_lease, self._ending = next_lease, ending
         self._connections = Connections(relay, self._allowed, new_session, self._opened, self._refused)
         self._ask_after = 0.0
         self._lease: Lease | None = None
         self._leases: list[Lease] = []
-        self._queue: deque[Draft] = deque()
-        self._signing = 0
-        """Drafts in the signers' hands."""
+        self._outbox = Outbox(signers, self._note, self._signed)
         self._wire: set[Draft] = set()
-        self._in_lane: Counter[str] = Counter()
         self._told: dict[Lease, dict[int, Outcome]] = {}
         self._telling: dict[Lease, dict[int, Outcome]] = {}
         self._seen: list[tuple[str, Outcome]] = []
@@ -101,12 +94,12 @@ class Pump:
     @property
     def unfinished(self) -> bool:
         """Whether something of an earlier slice is still open."""
-        return bool(self._wire or self._signing or self._told or self._telling or self._leases or self.inbox)
+        return bool(self._wire or self._outbox.signing or self._told or self._telling or self._leases or self.inbox)
 
     @property
     def _under_way(self) -> int:
         """How many are begun and not answered."""
-        return len(self._queue) + self._signing + len(self._wire)
+        return len(self._outbox) + len(self._wire)
 
     @property
     def hungry(self) -> bool:
@@ -123,7 +116,7 @@ class Pump:
                 except (SQLAlchemyError, NotBegunError) as error:
                     reason = type(error.__cause__ or error).__name__
                     log.warning("the ledger cannot be reached", extra={"reason": reason})
-                    self._flush()
+                    self._outbox.flush()
                     await asyncio.sleep(_TRY_AGAIN)
             await self._drain()
         finally:
@@ -152,7 +145,7 @@ class Pump:
     async def _take_lease(self) -> None:
         """Take the next chunk; where there is none, finish what is under way, of which some may have to go again."""
         busy = self._under_way > 0
-        if len(self._queue) <= self.pace.ahead and (monotonic() >= self._ask_after or not busy):
+        if len(self._outbox) <= self.pace.ahead and (monotonic() >= self._ask_after or not busy):
             lease = self.inbox.popleft() if self.inbox else await self._next_lease(self)
             if lease is not None:
                 self._lease = lease
@@ -181,7 +174,7 @@ class Pump:
         connections = self._connections
         if not connections.alive or self._halted:
             return False
-        waiting = len(self._queue) + self._signing
+        waiting = len(self._outbox)
         if waiting < connections.idle:
             return True
         fits = self._under_way + self.pace.group(len(connections)) <= self.pace.in_doubt
@@ -214,16 +207,10 @@ class Pump:
         until = monotonic() + _FRESH
         domains, lanes = group.domains, group.lanes
         drafts = [Draft(key, make, domains[key], lease, until, lanes.get(key)) for key, make in group.messages.items()]
-        if lease.composes.signs:
-            self._have_signed(drafts)
-        else:
-            self._queue.extend(drafts)
-            self._write_ahead(iter(drafts))
+        self._outbox.put(drafts, sign=lease.composes.signs)
         wire, usual = len(self._connections), self.pace.group(len(self._connections))
         self._kick_at = max(wire, min(wire + self.pace.refill, self.pace.in_doubt - usual))
-        if self._halted:
-            self._flush()
-        self._connections.wake()
+        self._send_on()
 
     async def _tell(self, act: Callable[[Told], T]) -> T:
         """Let the ledger do something, with all that it has not been told; the journal forgets what it knows then."""
@@ -262,22 +249,12 @@ class Pump:
             if lease is self._lease:
                 self._lease = None
 
-    def _flush(self) -> None:
-        """Take back what has not been started."""
-        while self._queue:
-            self._take_back(self._queue.popleft())
-
-    def _take_back(self, draft: Draft) -> None:
-        if draft.failed is None:
-            draft.failed = _UNSENT  # so that nobody makes its message any more
-            self._note(draft, _UNSENT)
-
     async def _drain(self, *, last: bool = False) -> None:
         """Finish what is on the wire, tell the ledger everything, give the chunks back."""
         self._halted = True
-        self._flush()
+        self._outbox.flush()
         begun = monotonic()
-        while (self._wire or self._signing) and monotonic() - begun < (
+        while (self._wire or self._outbox.signing) and monotonic() - begun < (
             _LAST_PATIENCE if last or self._ending() else _PATIENCE
         ):
             await self._wait()
@@ -328,69 +305,27 @@ class Pump:
         self.kick()
 
     def _next_job(self) -> Job | None:
-        queue, passed_over = self._queue, 0
-        while len(queue) > passed_over and not self._halted and self.problem is None:
-            draft = queue.popleft()
-            if draft.lane is not None and self._in_lane[draft.lane[0]] >= draft.lane[1]:
-                queue.append(draft)
-                passed_over += 1
-                continue
-            if monotonic() > draft.until:
-                self._take_back(draft)
-            self._write(draft)
-            if draft.failed is not None:
-                continue
+        if self._halted or self.problem is not None:
+            return None
+        draft = self._outbox.take()
+        if draft is not None:
             self._wire.add(draft)
-            if draft.lane is not None:
-                self._in_lane[draft.lane[0]] += 1
-            return draft
-        return None
+        return draft
 
-    def _write_ahead(self, drafts: Iterator[Draft]) -> None:
-        """Make messages before a connection asks for them, a few between two looks at the wire."""
-        some = list(islice(drafts, _AT_ONCE))
-        for draft in some:
-            self._write(draft)
-        if some:
-            asyncio.get_running_loop().call_soon(self._write_ahead, drafts)
+    def _send_on(self) -> None:
+        """Have the connections look for what has come into the outbox; where all is to end, nothing of it leaves."""
+        if self._halted:
+            self._outbox.flush()
+        self._connections.wake()
 
-    def _write(self, draft: Draft) -> None:
-        if not draft.pieces and draft.failed is None:
-            draft.write()
-            self._note_if_failed(draft)
+    def _signed(self) -> None:
+        self._send_on()
+        if self._under_way <= self._kick_at or self._halted:
+            self.kick()
 
     def _note(self, draft: Draft, outcome: Outcome) -> None:
         """Keep what became of it for the ledger."""
         self._told.setdefault(draft.lease, {})[draft.id] = outcome
-
-    def _note_if_failed(self, draft: Draft) -> None:
-        if draft.failed is not None:
-            self._note(draft, draft.failed)
-
-    def _have_signed(self, drafts: Sequence[Draft]) -> None:
-        """Make messages, and let others sign them: that costs more than all else, and can be done beside it."""
-        self._signing += len(drafts)
-        loop = asyncio.get_running_loop()
-        for first in range(0, len(drafts), _A_FEW):
-            some = drafts[first : first + _A_FEW]
-            for draft in some:
-                draft.write()
-            asyncio.wrap_future(self._signers.sign(some), loop=loop).add_done_callback(partial(self._signed, some))
-
-    def _signed(self, drafts: Sequence[Draft], done: "asyncio.Future[None]") -> None:
-        self._signing -= len(drafts)
-        if error := done.exception():
-            log.error("messages could not be signed", exc_info=error)
-            for draft in drafts:
-                draft.fault()
-        self._queue.extend([draft for draft in drafts if draft.failed is None])
-        for draft in drafts:
-            self._note_if_failed(draft)
-        if self._halted:
-            self._flush()
-        self._connections.wake()
-        if self._under_way <= self._kick_at or self._halted:
-            self.kick()
 
     def _before_dot(self, job: Job) -> None:
         self.journal.about_to_send(job.id)
@@ -398,15 +333,14 @@ class Pump:
     def _done(self, job: Job, outcome: Outcome) -> None:
         assert isinstance(job, Draft)
         self._wire.discard(job)
-        if job.lane is not None:
-            self._in_lane[job.lane[0]] -= 1
+        if self._outbox.answered(job):
             asyncio.get_running_loop().call_soon(self._connections.wake)
         verdict = outcome.verdict
         if verdict is Verdict.UNSENT and job.tries < _TRIES and not self._halted:
             self._seen.append((job.domain, outcome))
             job.tries += 1
             job.phase, job.failed = Phase.MAIL, None
-            self._queue.append(job)
+            self._outbox.put_back(job)
             self.kick()
             return
         try:
