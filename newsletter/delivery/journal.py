@@ -99,7 +99,10 @@ class Journal:
         self._now = 1 - self._now
 
     def forget(self, dotted: Iterable[int]) -> None:
-        """Clear the side that is not written on: the ledger knows it. `dotted` still wait for their replies."""
+        """Clear the side that is not written on: the ledger knows it. `dotted` still wait for their replies.
+
+        Raises OSError where those cannot be written on the other; then nothing is cleared.
+        """
         for delivery_id in dotted:
             self.about_to_send(delivery_id)
         self._sides[1 - self._now].clear()

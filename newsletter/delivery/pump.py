@@ -227,7 +227,10 @@ class Pump:
         result: T = await self._in_thread(tell)
         if telling:
             self._telling = {}
-            self.journal.forget([draft.id for draft in self._wire if draft.phase is Phase.DOT])
+            try:
+                self.journal.forget([draft.id for draft in self._wire if draft.phase is Phase.DOT])
+            except OSError:  # it knows more than it must, and nothing less
+                log.warning("the journal cannot be written", exc_info=True)
             for lease, outcomes in telling.items():
                 lease.open -= len(outcomes)
                 taken_back = [key for key, outcome in outcomes.items() if outcome.verdict in _AGAIN]

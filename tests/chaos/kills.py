@@ -12,8 +12,8 @@ from tests.chaos.ground import Ground
 from tests.chaos.result import Result, Size, experiment
 from tests.chaos.stage import CONNECTIONS, eventually, staged
 
-SLOWLY: Final = ("--delay", "0.01")
-"""So that a small digest is still going out when the next kill comes."""
+SLOWLY: Final = ("--delay", "0.015")
+"""So that a digest is still going out when the next kill comes."""
 
 
 def x1(ground: Ground, size: Size, seed: int) -> Result:
@@ -25,9 +25,7 @@ def x1(ground: Ground, size: Size, seed: int) -> Result:
     hurry = size is Size.CI
     with (
         experiment("X1", size, seed) as result,
-        staged(
-            ground, "postgresql", readers, sink=SLOWLY if hurry else (), patches=("--bells", "1") if hurry else ()
-        ) as stage,
+        staged(ground, "postgresql", readers, sink=SLOWLY, patches=("--bells", "1") if hurry else ()) as stage,
     ):
         stage.plan()
         workers = [stage.worker(beat=number == 0) for number in range(1 if hurry else 2)]

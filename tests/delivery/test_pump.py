@@ -1,6 +1,8 @@
 """The pump: what is taken back, who waits for a limit, how it ends, what it does when the ledger cannot be reached."""
 
 import datetime
+import errno
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from newsletter.delivery import control, planning
 from newsletter.delivery import relays as relay_rows
 from newsletter.delivery.composing_runs import RunComposer
 from newsletter.delivery.endpoints import Endpoint
+from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.limits import Grant
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, RelayState, Tls
@@ -286,3 +289,26 @@ def test_a_fault_of_ours_in_one_message_stops_no_other(
     assert "its log says more" in str(
         db.session.scalars(select(Delivery.reply_text).where(Delivery.state == DeliveryState.FAILED)).one()
     )
+
+
+def test_a_journal_that_cannot_forget_costs_nothing(
+    app_on_each: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget, failed = Journal.forget, []
+
+    def fail_first(journal: Journal, dotted: Iterable[int]) -> None:
+        if len(failed) < 2:
+            failed.append(journal)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        forget(journal, dotted)
+
+    monkeypatch.setattr(Journal, "forget", fail_first)
+    world.build(60)
+    world.start()
+    with Sink(delay=0.02) as sink:
+        engine = world.engine(app_on_each, tmp_path / "j", sink.port)
+        assert engine.run(bulk=True, seconds=20).sent == 60
+        engine.close()
+    assert len(failed) == 2
+    assert world.states(db.session()) == {"accepted": 60}
+    assert not list((tmp_path / "j").glob("*.journal"))
