@@ -294,7 +294,8 @@ def test_a_fault_of_ours_in_one_message_stops_no_other(
 def test_a_journal_that_cannot_forget_costs_nothing(
     app_on_each: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forget, failed = Journal.forget, []
+    forget = Journal.forget
+    failed: list[Journal] = []
 
     def fail_first(journal: Journal, dotted: Iterable[int]) -> None:
         if len(failed) < 2:
