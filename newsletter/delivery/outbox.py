@@ -18,7 +18,8 @@ _AT_ONCE: Final = 4
 """Messages made in a row: with more, connections wait; each alone between two writes would cost more."""
 _A_FEW: Final = 16
 """Messages that are signed in a row."""
-_UNSENT: Final = Outcome(Verdict.UNSENT)
+UNSENT: Final = Outcome(Verdict.UNSENT)
+"""What became of one that never left: it is planned again."""
 
 
 class Outbox:
@@ -80,8 +81,8 @@ class Outbox:
 
     def _take_back(self, draft: Draft) -> None:
         if draft.failed is None:
-            draft.failed = _UNSENT  # so that nobody makes its message any more
-            self._fails(draft, _UNSENT)
+            draft.failed = UNSENT  # so that nobody makes its message any more
+            self._fails(draft, UNSENT)
 
     def _write_ahead(self, drafts: Iterator[Draft]) -> None:
         """Make messages before a connection asks for them, a few between two looks at the wire."""

@@ -20,7 +20,7 @@ from newsletter.delivery.drafts import Draft
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import GROUP, Group, Lease, NotBegunError
-from newsletter.delivery.outbox import Outbox
+from newsletter.delivery.outbox import UNSENT, Outbox
 from newsletter.delivery.pace import Pace
 from newsletter.delivery.replies import Outcome, Phase, Verdict
 from newsletter.delivery.signers import Signers
@@ -44,7 +44,6 @@ _LONG_WAIT: Final = 2.0
 _SHORT_WAIT: Final = 0.4
 _TRY_AGAIN: Final = 1.0
 """Seconds between two attempts to reach a database."""
-_UNSENT: Final = Outcome(Verdict.UNSENT)
 _NEVER_TOLD: Final = Outcome(Verdict.UNKNOWN, None, "the reply was not kept")
 _AGAIN: Final = (Verdict.UNSENT, Verdict.OURS)
 
@@ -192,7 +191,7 @@ class Pump:
             group = await self._tell(lambda told: self._desk.begin(self.relay, lease, size, told))
         except NotBegunError as error:
             lease.open += len(error.ids)
-            self._told.setdefault(lease, {}).update(dict.fromkeys(error.ids, _UNSENT))
+            self._told.setdefault(lease, {}).update(dict.fromkeys(error.ids, UNSENT))
             raise
         if isinstance(group, Group):
             self._take_in(lease, group)
@@ -277,7 +276,7 @@ class Pump:
         while self._connections.busy:  # until the loop has told them that they are gone
             await self._wait()
         for draft in self._wire:  # nobody will answer for these: an error cut in between
-            never = _NEVER_TOLD if draft.phase is Phase.DOT else _UNSENT
+            never = _NEVER_TOLD if draft.phase is Phase.DOT else UNSENT
             self._note(draft, never)
         self._wire.clear()
 

@@ -111,9 +111,7 @@ def test_what_could_not_be_signed_fails_by_itself_and_is_accounted_for(
     app_on_each: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.build(40)
-    with transaction() as session:
-        key = dkim.generate(session, services().vault, "gazette.example.org", NOW, selector="one")
-        dkim.activate(session, key, NOW)
+    world.sign()
     world.start()
     sign = Signers._sign
 
