@@ -1,13 +1,13 @@
 """X7 and X8: the database crashes, Redis dies, is emptied and stays away, while a digest goes out."""
 
-import contextlib
 import itertools
+import os
+import signal
 import time
 from typing import Final
 
 import psycopg
-from psycopg import sql
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from tests.chaos.ground import Ground
 from tests.chaos.result import Result, Size, experiment
@@ -22,7 +22,6 @@ def x7(ground: Ground, size: Size, seed: int, *, durable: bool = True) -> Result
     """Crash PostgreSQL, again and again. Without durable commits the promise is void: the checker must see it."""
     readers, crashes = (2_500, 2) if size is Size.CI else (20_000, 8)
     with (
-        contextlib.ExitStack() as stack,
         experiment("X7" if durable else "X7 without durable commits", size, seed) as result,
         staged(
             ground, "postgresql", readers, sink=("--delay", "0.01"), patches=("--bells", "1", "--lease", "10")
@@ -30,10 +29,11 @@ def x7(ground: Ground, size: Size, seed: int, *, durable: bool = True) -> Result
     ):
         if not durable:
             _forget_commits(stage)
-            stack.callback(_remember_commits, ground)
         stage.plan()
         stage.worker()
         for number in range(1, crashes + 1):
+            stage.reached(((number - 1) * readers + readers // 2) // (crashes + 2))
+            _keep_no_more_than_asked(ground)
             stage.reached(number * readers // (crashes + 2))
             ground.postgres.crash()
             ground.postgres.start()
@@ -47,18 +47,32 @@ def x7(ground: Ground, size: Size, seed: int, *, durable: bool = True) -> Result
 
 
 def _forget_commits(stage: Stage) -> None:
-    """Let a commit be told before it is kept, and kept as late as can be."""
+    """Let a commit be told before it is kept."""
     url = make_url(stage.place.database_url)
-    with psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False)) as connection:
-        connection.autocommit = True
+    with psycopg.connect(_plain(url), autocommit=True) as connection:
         connection.execute(f'ALTER DATABASE "{url.database}" SET synchronous_commit = off')
-        connection.execute("ALTER SYSTEM SET wal_writer_delay = '5s'")
-        connection.execute("SELECT pg_reload_conf()")
 
 
-def _remember_commits(ground: Ground) -> None:
-    ground.postgres.server._run(sql.SQL("ALTER SYSTEM RESET wal_writer_delay"))
-    ground.postgres.server._run(sql.SQL("SELECT pg_reload_conf()"))
+def _keep_no_more_than_asked(ground: Ground) -> None:
+    """Stop the process that keeps, a moment later, what nobody has waited for: a crash may always be before it."""
+    with psycopg.connect(_plain(ground.postgres.server.maintenance), autocommit=True) as connection:
+        while True:
+            writer, _ = _writer(connection)
+            os.kill(writer, signal.SIGSTOP)
+            if _writer(connection) == (writer, "WalWriterMain"):  # at rest: it holds no lock that others wait for
+                return
+            os.kill(writer, signal.SIGCONT)
+
+
+def _writer(connection: psycopg.Connection) -> tuple[int, str]:
+    query = "SELECT pid, wait_event FROM pg_stat_activity WHERE backend_type = 'walwriter'"
+    writer = connection.execute(query).fetchone()
+    assert writer is not None
+    return writer[0], writer[1]
+
+
+def _plain(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def x8(ground: Ground, size: Size, seed: int) -> Result:
