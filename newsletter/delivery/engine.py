@@ -53,8 +53,10 @@ class Engine:
         ending: Callable[[], bool] = bool,
         new_session: Callable[[], Session] = Session,
     ) -> None:
-        """`journal` makes the journal for a relay's id; `ending` tells whether the process is to end."""
+        """`journal` makes this process's journals by number; `ending` tells whether the process is to end."""
         self._desk, self._journal, self._new_session = desk, journal, new_session
+        self._spare: Journal | None = journal(0)
+        """There before anything is leased: whoever finds it gives back what its owner held."""
         self._pumps: dict[int, Pump] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._bulk, self._ends = True, 0.0
@@ -80,6 +82,8 @@ class Engine:
             for pump in self._pumps.values():
                 await pump.close()
             await self._in_thread(self._desk.close)
+            if self._spare is not None:
+                self._spare.close()
 
         self._loop.run_until_complete(goodbye())
         self._loop.close()
@@ -166,7 +170,7 @@ class Engine:
         if pump is None or (pump.relay != relay and not pump.running and not pump.unfinished):
             if pump is not None:
                 pump.part()
-            journal = pump.journal if pump else self._journal(relay.id)
+            journal = pump.journal if pump else self._next_journal()
             pump = Pump(
                 relay,
                 self._desk,
@@ -181,6 +185,10 @@ class Engine:
             for each in self._pumps.values():
                 each.pace.in_doubt = IN_DOUBT // len(self._pumps)
         return pump
+
+    def _next_journal(self) -> Journal:
+        journal, self._spare = self._spare or self._journal(len(self._pumps)), None
+        return journal
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await self._loop.run_in_executor(self._thread, act)

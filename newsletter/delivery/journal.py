@@ -67,15 +67,15 @@ class _Side:
 
 
 class Journal:
-    """A journal of this process, named after the owner of its leases; `relay` tells those of its relays apart.
+    """A journal of this process, named after the owner of its leases; there is one for each relay, by `number`.
 
     It has two sides, used by turns: while the ledger is being told one, what happens is written on the other.
     """
 
-    def __init__(self, folder: Path, owner: str, relay: int = 0) -> None:
+    def __init__(self, folder: Path, owner: str, number: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         head = f"{owner} {_boot_id()}".encode()
-        name = f"{owner.replace(':', '-')}.{relay}"
+        name = f"{owner.replace(':', '-')}.{number}"
         self._sides = [_Side(folder / f"{name}.{side}.journal", head) for side in (0, 1)]
         self._now = 0
         self._last: Outcome | None = None

@@ -33,6 +33,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from newsletter.delivery import finishing, marking, recovery
@@ -111,6 +112,10 @@ class Ledger:
         self.owner = owner
         self._lease = lease
         self._composers: dict[int, Composer] = {}
+        self._held: set[int] = set()
+        """Chunks in hand."""
+        self._perhaps_more = False
+        """Whether the database may hold a lease of ours that we were not told of."""
 
     def close(self) -> None:
         """Let the connection go; called in the thread that used it."""
@@ -121,9 +126,22 @@ class Ledger:
 
         Raises CannotComposeError when no message can be made of its mailing.
         """
+        try:
+            lease = self._claim(bulk)
+        except SQLAlchemyError:
+            self._perhaps_more = True
+            raise
+        self._perhaps_more = False
+        if lease is not None:
+            self._held.add(lease.chunk_id)
+        return lease
+
+    def _claim(self, bulk: bool) -> Lease | None:
         now = utc_now()
         asked = {"wants_bulk": bulk, "now": now, "by_owner": self.owner, "until": now + self._lease}
         with self._app.app_context(), self._own.transaction() as session:
+            if self._perhaps_more:
+                session.connection().execute(_LET_GO, {"by_owner": self.owner, "held": list(self._held)})
             found = session.connection().execute(_CLAIM, asked).first()
             if found is None and recovery.regroup_due(session, now):
                 found = session.connection().execute(_CLAIM, asked).first()
@@ -211,28 +229,9 @@ class Ledger:
 
     def release(self, lease: Lease) -> None:
         """Give the chunk back, done if nothing of it is left to send, and finish the mailing if this was the last."""
-        now = utc_now()
-        of_chunk = {"chunk": lease.chunk_id, "at_fence": lease.fence, "now": now}
         with self._app.app_context(), self._own.transaction() as session:
-            released = session.connection().execute(_RELEASE, of_chunk).first()
-            if released is None:  # another has it
-                finishing.finish_if_settled(session, lease.mailing_id, now)
-                return
-            state, still_sending, settled = released
-            if state is MailingState.CANCELLED:
-                skip_chunk(session, lease.mailing_id, lease.chunk_id, now)
-                session.connection().execute(_DONE, {"chunk": lease.chunk_id})
-            if still_sending:
-                # All that we were told is told: what is open even so, a database that forgot a commit has left.
-                lost = session.scalars(
-                    select(Delivery.id).where(
-                        Delivery.chunk_id == lease.chunk_id, Delivery.state == DeliveryState.SENDING
-                    )
-                )
-                forgotten = Outcome(Verdict.UNKNOWN, None, "the database forgot what became of it")
-                settle(session, dict.fromkeys(lost, forgotten), now, owner="")
-            if settled or still_sending or state is MailingState.CANCELLED:
-                finishing.finish_if_settled(session, lease.mailing_id, now)
+            _release(session, lease, utc_now())
+        self._held.discard(lease.chunk_id)
 
     def next_due(self) -> datetime.datetime | None:
         """Return when the next delivery is due that waits for its time."""
@@ -297,6 +296,16 @@ _CLAIM: Final = (
     )
     .execution_options(synchronize_session=False)
 )
+_LET_GO: Final = (
+    update(Chunk)
+    .where(
+        Chunk.owner == bindparam("by_owner"),
+        Chunk.state == ChunkState.LEASED,
+        Chunk.id.not_in(bindparam("held", expanding=True)),
+    )
+    .values(state=ChunkState.READY, owner="", fence=Chunk.fence + 1, leased_until=None)
+    .execution_options(synchronize_session=False)
+)
 _BEGINS: Final = text(
     "UPDATE mailings SET started_at = coalesce(started_at, :now), not_before = NULL, paused_because = '' "
     "WHERE id = :mailing"
@@ -318,6 +327,27 @@ _RELEASE: Final = (
     .execution_options(synchronize_session=False)
 )
 _DONE: Final = text("UPDATE chunks SET state = 'done' WHERE id = :chunk")
+
+
+def _release(session: Session, lease: Lease, now: datetime.datetime) -> None:
+    of_chunk = {"chunk": lease.chunk_id, "at_fence": lease.fence, "now": now}
+    released = session.connection().execute(_RELEASE, of_chunk).first()
+    if released is None:  # another has it
+        finishing.finish_if_settled(session, lease.mailing_id, now)
+        return
+    state, still_sending, settled = released
+    if state is MailingState.CANCELLED:
+        skip_chunk(session, lease.mailing_id, lease.chunk_id, now)
+        session.connection().execute(_DONE, {"chunk": lease.chunk_id})
+    if still_sending:
+        # All that we were told is told: what is open even so, a database that forgot a commit has left.
+        lost = session.scalars(
+            select(Delivery.id).where(Delivery.chunk_id == lease.chunk_id, Delivery.state == DeliveryState.SENDING)
+        )
+        forgotten = Outcome(Verdict.UNKNOWN, None, "the database forgot what became of it")
+        settle(session, dict.fromkeys(lost, forgotten), now, owner="")
+    if settled or still_sending or state is MailingState.CANCELLED:
+        finishing.finish_if_settled(session, lease.mailing_id, now)
 
 
 def _count_accepted(session: Session, mailing_id: int, number: int) -> None:

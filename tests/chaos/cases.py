@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from newsletter.app import create_app
 from newsletter.audience.models import Subscriber
-from newsletter.delivery import planning, recovery
+from newsletter.delivery import ledger, planning, recovery
 from newsletter.delivery.models import Delivery, Mailing, MailingState
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
@@ -116,7 +116,7 @@ def case(ground: Ground, kind: str, folder: Path) -> Iterator[Case]:
 def _work(folder: Path, url: str, smtp_url: str, fault: Fault | None, broken: Break | None) -> None:
     """Do what a worker does until the digest is out: slices of sending, and the sweep between them."""
     app = create_app(make_settings(folder, database_url=url, smtp_url=smtp_url, smtp_connections=1))
-    install(fault or NOWHERE, LEASE)
+    install(fault or NOWHERE, LEASE if fault is not None and fault.outlasts else ledger.LEASE)
     if broken is not None:
         broken()
     with app.app_context():

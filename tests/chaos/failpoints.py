@@ -45,6 +45,11 @@ class Fault:
     seconds: float
     """How long "hang" takes: longer than a lease."""
 
+    @property
+    def outlasts(self) -> bool:
+        """Whether nothing but the end of a lease can mend it."""
+        return self.action == "hang" or (self.action == "error" and self.point not in LEDGER)
+
     def reach(self, point: str) -> None:
         """Act, if this is the place and the time."""
         if point != self.point:

@@ -3,12 +3,15 @@
 import datetime
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
-from newsletter.delivery import recovery
+from newsletter.delivery import planning, recovery
 from newsletter.delivery.journal import Journal, remains
 from newsletter.delivery.ledger import GROUP, Lease, Ledger
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState
@@ -18,6 +21,7 @@ from newsletter.foundation.db import db, transaction
 from tests.delivery import world
 
 OWNER = "host:1:a"
+COMMIT = Session.commit
 ACCEPTED = Outcome(Verdict.ACCEPTED, 250, "queued as 1")
 
 
@@ -156,3 +160,30 @@ def test_what_a_forgetful_database_left_open_is_unknown_when_the_chunk_is_given_
     assert world.states(db.session()) == {"accepted": 4, "unknown": 6}
     assert ledger.claim(bulk=True) is None, "and the chunk is done"
     ledger.close()
+
+
+def test_a_lease_that_the_database_kept_and_could_not_confirm_is_let_go(app_on_each: Flask) -> None:
+    with mock.patch.object(planning, "CHUNK", 10):
+        world.build(30)
+        world.start()
+    ledger = Ledger(app_on_each, OWNER)
+    in_hand = ledger.claim(bulk=True)
+    assert in_hand is not None
+    with mock.patch.object(Session, "commit", _commit_and_fail), pytest.raises(OperationalError):
+        ledger.claim(bulk=True)
+    assert _leased() == 2
+    again = ledger.claim(bulk=True)
+    assert again is not None
+    assert _leased() == 2, "the one in hand, and the one that was let go and taken again"
+    assert len(ledger.begin(in_hand, GROUP, {}, 0).messages) == 10, "what is in hand stays there"
+    assert len(ledger.begin(again, GROUP, {}, 0).messages) == 10
+
+
+def _leased() -> int:
+    db.session.rollback()
+    return len(db.session.scalars(select(Chunk).where(Chunk.state == ChunkState.LEASED)).all())
+
+
+def _commit_and_fail(session: Session) -> None:
+    COMMIT(session)
+    raise OperationalError("COMMIT", None, Exception("the connection was lost"))
