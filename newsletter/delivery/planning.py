@@ -46,7 +46,7 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
     place = func.row_number().over(order_by=readers.c.subscriber_id) - 1
     number, least = func.count().over(), min(_LEAST, CHUNK)
     size = case((number < least * _CHUNKS, least), (number > CHUNK * _CHUNKS, CHUNK), else_=number // _CHUNKS)
-    session.execute(
+    added = session.connection().execute(
         insert(Delivery).from_select(
             ["mailing_id", "subscriber_id", "after_number", "chunk_id", "state", "attempts"],
             select(
@@ -60,11 +60,12 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
             include_defaults=False,
         )
     )
-    # Counted once, here: Python's sqlite3 does not tell how many rows an INSERT with a WITH clause has added.
-    count, last = session.execute(
-        select(func.count(), func.max(Delivery.chunk_id)).where(Delivery.mailing_id == mailing.id)
-    ).one()
-    if not count:
+    of_mailing = Delivery.chunk_id.between(mailing.id * CHUNKS, mailing.id * CHUNKS + CHUNKS - 1)
+    count = added.rowcount
+    if count < 0:  # Python's sqlite3 does not tell how many rows an INSERT with a WITH clause has added
+        count = session.scalars(select(func.count()).where(of_mailing)).one()
+    last = session.scalar(select(func.max(Delivery.chunk_id)).where(of_mailing))
+    if last is None:
         session.delete(mailing)
         session.flush()
         return 0
@@ -89,7 +90,7 @@ def plan_run(session: Session, run: Run, now: datetime.datetime) -> int:
     session.flush()
     if count >= _MANY:
         analyse(session, Delivery, Chunk)
-    return int(count)
+    return count
 
 
 ANYTHING_TO_CONFIRM: Final = exists().where(Confirmation.planned_at.is_(None))
