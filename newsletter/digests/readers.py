@@ -1,6 +1,6 @@
 """Who gets a digest of a run: one statement, fit to be the SELECT of an INSERT for a million readers."""
 
-from sqlalchemy import FromClause, Select, and_, case, exists, func, or_, select
+from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -40,29 +40,6 @@ def readers_at_most(window: Window) -> Select[int, int]:
 
 def _readers(window: Window, marked: bool) -> Select[int, int, str]:
     """Select subscriber_id, after_number and domain_hash; `_reached` leaves out those of suppressed domains."""
-    reading = _reading_of(window, marked)
-    new = reading.c.newest > window.zones.c.after_number
-    if "beyond_mark" in reading.c:
-        new = or_(new, reading.c.beyond_mark == 1)
-    return (
-        select(Subscriber.id.label("subscriber_id"), window.zones.c.after_number, Subscriber.domain_hash)
-        .join(reading, reading.c.subscriber_id == Subscriber.id)
-        .join(window.zones, window.zones.c.timezone == Subscriber.timezone)
-        .where(
-            Subscriber.confirmed_at.is_not(None),
-            Subscriber.paused_at.is_(None),
-            ~exists().where(Suppression.hash == Subscriber.address_hash),
-            new,
-        )
-    )
-
-
-def _reading_of(window: Window, marked: bool) -> FromClause:
-    """Return a row for each reader of the cadence: the newest number in categories that follow their zone's cut.
-
-    Where there are marks, `beyond_mark` tells whether one with its own holds something newer than that. Gathered in one
-    go for all readers: to look each of them up takes longer, and PostgreSQL would choose that.
-    """
     # A category has something new for a reader if its newest article is: a handful of rows instead of all articles.
     newest = (
         select(window.articles.c.category_id, func.max(window.articles.c.number).label("number"))
@@ -70,21 +47,20 @@ def _reading_of(window: Window, marked: bool) -> FromClause:
         .cte("newest")
         .prefix_with("MATERIALIZED")  # else PostgreSQL may gather it again for each reader
     )
-    number: ColumnElement[int] = newest.c.number
-    own: tuple[ColumnElement[int], ...] = ()
-    reading = select(Subscription.subscriber_id).join(newest, newest.c.category_id == Subscription.category_id)
-    mark = _mark(window, marked)
-    if mark is not None:
-        if window.opened:
-            reading = reading.outerjoin(window.marks, window.marks.c.subscription_id == Subscription.id)
-        own = (func.max(case((number > mark, 1), else_=0)).label("beyond_mark"),)
-        number = case((mark.is_(None), number))
+    something = (
+        _reading(window, marked)
+        .join(newest, newest.c.category_id == Subscription.category_id)
+        .where(newest.c.number > _read(window, marked))
+    )
     return (
-        reading.add_columns(func.max(number).label("newest"), *own)
-        .where(_at_cadence(window))
-        .group_by(Subscription.subscriber_id)
-        .cte("reading")
-        .prefix_with("MATERIALIZED")
+        select(Subscriber.id.label("subscriber_id"), window.zones.c.after_number, Subscriber.domain_hash)
+        .join(window.zones, window.zones.c.timezone == Subscriber.timezone)
+        .where(
+            Subscriber.confirmed_at.is_not(None),
+            Subscriber.paused_at.is_(None),
+            ~exists().where(Suppression.hash == Subscriber.address_hash),
+            something.exists(),
+        )
     )
 
 
@@ -100,29 +76,28 @@ def _reached(readers: Select[int, int, str]) -> Select[int, int]:
 
 
 def _reading(window: Window, marked: bool) -> Select[int]:
-    """Select the subscriptions at the cadence of the Subscriber and zone of the statement around it."""
-    reading = select(Subscription.id).where(Subscription.subscriber_id == Subscriber.id, _at_cadence(window))
-    if marked and window.opened:
+    """Select the subscriptions at the cadence of the Subscriber and zone of the statement around it.
+
+    `marked`: marks were frozen. Those of a window that was not opened stand on the subscriptions themselves.
+    """
+    reading = select(Subscription.id).where(
+        and_(
+            Subscription.subscriber_id == Subscriber.id,
+            Subscription.cadence_id == window.cadence_id,
+            Subscription.state == SubscriptionState.ACTIVE,
+        )
+    )
+    if marked:
         reading = reading.outerjoin(window.marks, window.marks.c.subscription_id == Subscription.id)
     return reading.correlate(Subscriber, window.zones)
 
 
-def _at_cadence(window: Window) -> ColumnElement[bool]:
-    return and_(Subscription.cadence_id == window.cadence_id, Subscription.state == SubscriptionState.ACTIVE)
-
-
 def _read(window: Window, marked: bool) -> ColumnElement[int]:
     """How far one of `_reading` has read."""
-    mark, follows = _mark(window, marked), window.zones.c.after_number
-    return follows if mark is None else func.coalesce(mark, follows)
-
-
-def _mark(window: Window, marked: bool) -> ColumnElement[int | None] | None:
-    """Return a subscription's own mark, None where nobody has one; `marked`: marks were frozen.
-
-    Those of a window that was not opened stand on the subscriptions themselves.
-    """
+    if marked:
+        return window.read
     if window.opened:
-        return window.marks.c.mark if marked else None
-    own: ColumnElement[int | None] = Subscription.mark.expression
-    return own
+        unmarked: ColumnElement[int] = window.zones.c.after_number
+        return unmarked
+    read: ColumnElement[int] = func.coalesce(Subscription.mark, window.zones.c.after_number)
+    return read
