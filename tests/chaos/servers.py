@@ -7,12 +7,13 @@ import time
 from typing import Final
 
 import psycopg
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 
 from tests.chaos.ground import Ground
 from tests.chaos.result import Result, Size, experiment
 from tests.chaos.sink import ACCEPTED
 from tests.chaos.stage import Stage, staged
+from tests.servers.postgres import address
 
 GROUP: Final = 256
 """Deliveries of a worker process that a crash of host or database may leave unknown, at most."""
@@ -48,14 +49,14 @@ def x7(ground: Ground, size: Size, seed: int, *, durable: bool = True) -> Result
 
 def _forget_commits(stage: Stage) -> None:
     """Let a commit be told before it is kept."""
-    url = make_url(stage.place.database_url)
-    with psycopg.connect(_plain(url), autocommit=True) as connection:
-        connection.execute(f'ALTER DATABASE "{url.database}" SET synchronous_commit = off')
+    url = stage.place.database_url
+    with psycopg.connect(address(url), autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{make_url(url).database}" SET synchronous_commit = off')
 
 
 def _keep_no_more_than_asked(ground: Ground) -> None:
     """Stop the process that keeps, a moment later, what nobody has waited for: a crash may always be before it."""
-    with psycopg.connect(_plain(ground.postgres.server.maintenance), autocommit=True) as connection:
+    with psycopg.connect(address(ground.postgres.server.maintenance), autocommit=True) as connection:
         while True:
             writer, _ = _writer(connection)
             os.kill(writer, signal.SIGSTOP)
@@ -69,10 +70,6 @@ def _writer(connection: psycopg.Connection) -> tuple[int, str]:
     writer = connection.execute(query).fetchone()
     assert writer is not None
     return writer[0], writer[1]
-
-
-def _plain(url: URL) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def x8(ground: Ground, size: Size, seed: int) -> Result:

@@ -6,7 +6,6 @@ import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from newsletter.delivery import planning, recovery
@@ -22,6 +21,7 @@ from tests.chaos.ground import Ground
 from tests.chaos.result import Size
 from tests.chaos.sink import Seen
 from tests.delivery import world
+from tests.servers.postgres import address
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 KILLED = Fault("reply: read", "exit", after=20, seconds=0)
@@ -76,8 +76,8 @@ def test_a_reaper_that_waits_for_locked_rows_hangs_behind_a_worker_that_stands_s
     first = db.session.scalars(select(Chunk.id).order_by(Chunk.id)).first()
     db.session.commit()
     put_right = controls.wait_for_locked_rows() if broken else lambda: None
-    url = make_url(app_on_each.config["SQLALCHEMY_DATABASE_URI"]).set(drivername="postgresql")
-    with psycopg.connect(url.render_as_string(hide_password=False)) as stopped:  # idle in a transaction, as by SIGSTOP
+    url = address(app_on_each.config["SQLALCHEMY_DATABASE_URI"])
+    with psycopg.connect(url) as stopped:  # idle in a transaction, as by SIGSTOP
         stopped.execute("SELECT 1 FROM chunks WHERE id = %s FOR UPDATE", [first])
         try:
             assert (_reaped() == 1) is not broken

@@ -28,6 +28,11 @@ CRASH = signal.SIGQUIT
 """Ends the server at once, as if the power went: it recovers when it is started again."""
 
 
+def address(url: URL | str) -> str:
+    """Return a database's URL as psycopg itself understands it, without SQLAlchemy's name of the driver."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 @dataclass(frozen=True)
 class PostgresServer:
     """A server that we may make databases on."""
@@ -68,8 +73,7 @@ class PostgresServer:
         return True
 
     def _run(self, statement: sql.SQL | sql.Composed) -> None:
-        address = self.maintenance.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(address(self.maintenance), autocommit=True, connect_timeout=5) as connection:
             connection.execute(statement)
 
 

@@ -41,8 +41,7 @@ def test_a_database_is_a_copy_of_its_template(postgres_server: PostgresServer) -
 @pytest.mark.postgres
 def test_only_the_durable_server_waits_for_the_disk(postgres_server: PostgresServer) -> None:
     def setting(server: PostgresServer, name: str) -> object:
-        address = server.maintenance.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(address) as connection:
+        with psycopg.connect(postgres.address(server.maintenance)) as connection:
             row = connection.execute(f"SHOW {name}").fetchone()
         return row and row[0]
 
