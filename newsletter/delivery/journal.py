@@ -115,11 +115,11 @@ class Journal:
 
 @dataclass
 class Remains:
-    """What a dead process left."""
+    """What a dead process left, in all its journals."""
 
     owner: str
     same_boot: bool
-    """False: the host went down too, and what the file does not say proves nothing."""
+    """False: the host went down too, and what the files do not say proves nothing."""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     dotted: set[int] = field(default_factory=set)
     """Deliveries whose dot may have been written."""
@@ -127,44 +127,55 @@ class Remains:
 
 @contextlib.contextmanager
 def remains(folder: Path) -> Iterator[list[Remains]]:
-    """Take over the journals of dead processes in `folder`; they are deleted when the block ends without an error."""
-    taken: list[tuple[int, Path]] = []
-    found = []
-    try:
-        for path in sorted(folder.glob("*.journal")):
-            fd = os.open(path, os.O_RDWR)
+    """Take over the journals of dead processes in `folder`; they are deleted when the block ends without an error.
+
+    A process's journals are taken all together or not at all: what one file is silent about may stand in another.
+    """
+    by_process: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.journal")):
+        by_process.setdefault(path.name.rsplit(".", 3)[0], []).append(path)
+    with contextlib.ExitStack() as closing:
+        taken = [paths for paths in by_process.values() if _take(paths, closing)]
+        yield [_read(paths) for paths in taken]
+        for paths in taken:
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+
+def _take(paths: Iterable[Path], closing: contextlib.ExitStack) -> bool:
+    """Lock all of these. Returns False, with none locked, where one is still held or has just been dealt with."""
+    with contextlib.ExitStack() as mine:
+        for path in paths:
             try:
+                fd = os.open(path, os.O_RDWR)
+                mine.callback(os.close, fd)
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-                continue
-            taken.append((fd, path))
-            found.append(_read(path.read_bytes()))
-        yield [one for one in found if one is not None]
-        for _, path in taken:
-            path.unlink(missing_ok=True)
-    finally:
-        for fd, _ in taken:
-            os.close(fd)
+            except (BlockingIOError, FileNotFoundError):
+                return False
+            if os.fstat(fd).st_nlink == 0:  # deleted since we opened it
+                return False
+        closing.enter_context(mine.pop_all())
+        return True
 
 
-def _read(content: bytes) -> Remains | None:
-    written, _, _ = content.partition(b"\0")
-    head, *lines = written.decode(errors="replace").split("\n")
-    owner, _, boot = head.partition(" ")
-    if not owner:
-        return None
-    left = Remains(owner, same_boot=boot == _boot_id())
-    for line in lines[:-1]:  # what follows the last line end was cut off by the kill
-        kind, _, rest = line.partition(" ")
-        if kind == ">":
-            left.dotted.add(int(rest))
-        elif kind == "<":
-            number, verdict, failure, code, text = rest.split(" ", 4)
-            left.outcomes[int(number)] = Outcome(
-                Verdict(verdict),
-                int(code) if code != "-" else None,
-                text,
-                Failure(failure) if failure != "-" else None,
-            )
+def _read(paths: Iterable[Path]) -> Remains:
+    left = Remains("", same_boot=True)
+    for path in paths:
+        written, _, _ = path.read_bytes().partition(b"\0")
+        head, *lines = written.decode(errors="replace").split("\n")
+        owner, _, boot = head.partition(" ")  # a power cut may have left nothing of it
+        left.owner = left.owner or owner
+        left.same_boot = left.same_boot and boot == _boot_id()
+        for line in lines[:-1]:  # what follows the last line end was cut off by the kill
+            kind, _, rest = line.partition(" ")
+            if kind == ">":
+                left.dotted.add(int(rest))
+            elif kind == "<":
+                number, verdict, failure, code, text = rest.split(" ", 4)
+                left.outcomes[int(number)] = Outcome(
+                    Verdict(verdict),
+                    int(code) if code != "-" else None,
+                    text,
+                    Failure(failure) if failure != "-" else None,
+                )
     return left

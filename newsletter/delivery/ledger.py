@@ -112,8 +112,8 @@ class Ledger:
         self.owner = owner
         self._lease = lease
         self._composers: dict[int, Composer] = {}
-        self._held: set[int] = set()
-        """Chunks in hand."""
+        self._held: set[Lease] = set()
+        """In hand."""
         self._perhaps_more = False
         """Whether the database may hold a lease of ours that we were not told of."""
 
@@ -133,7 +133,7 @@ class Ledger:
             raise
         self._perhaps_more = False
         if lease is not None:
-            self._held.add(lease.chunk_id)
+            self._held.add(lease)
         return lease
 
     def _claim(self, bulk: bool) -> Lease | None:
@@ -141,7 +141,8 @@ class Ledger:
         asked = {"wants_bulk": bulk, "now": now, "by_owner": self.owner, "until": now + self._lease}
         with self._app.app_context(), self._own.transaction() as session:
             if self._perhaps_more:
-                session.connection().execute(_LET_GO, {"by_owner": self.owner, "held": list(self._held)})
+                held = [lease.chunk_id for lease in self._held]
+                session.connection().execute(_LET_GO, {"by_owner": self.owner, "held": held})
             found = session.connection().execute(_CLAIM, asked).first()
             if found is None and recovery.regroup_due(session, now):
                 found = session.connection().execute(_CLAIM, asked).first()
@@ -231,7 +232,7 @@ class Ledger:
         """Give the chunk back, done if nothing of it is left to send, and finish the mailing if this was the last."""
         with self._app.app_context(), self._own.transaction() as session:
             _release(session, lease, utc_now())
-        self._held.discard(lease.chunk_id)
+        self._held.discard(lease)
 
     def next_due(self) -> datetime.datetime | None:
         """Return when the next delivery is due that waits for its time."""

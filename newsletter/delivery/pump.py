@@ -346,7 +346,8 @@ class Pump:
             self.kick()
             return
         try:
-            self.journal.told(job.id, outcome)
+            if verdict is not Verdict.UNSENT:  # it has no dot there: a line would outlive the next attempt's
+                self.journal.told(job.id, outcome)
         except OSError:  # we know it even so; only if we are killed before the ledger does, it is unknown
             log.warning("the journal cannot be written", exc_info=True)
         self._note(job, outcome)

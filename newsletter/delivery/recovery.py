@@ -22,18 +22,13 @@ from newsletter.foundation.db import transaction
 
 
 def recover(folder: Path, now: datetime.datetime) -> int:
-    """Take over what dead processes of this host left. Returns the number of journals read. Owns its transaction."""
+    """Take over what dead processes of this host left. Returns how many there were. Owns its transaction."""
     if not folder.is_dir():
         return 0
     with remains(folder) as found:
-        by_owner: dict[str, Remains] = {}
-        for left in found:
-            whole = by_owner.setdefault(left.owner, left)
-            whole.outcomes |= left.outcomes
-            whole.dotted |= left.dotted
-        if by_owner:
+        if found:
             with transaction() as session:
-                for left in by_owner.values():
+                for left in found:
                     _take_over(session, left, now)
         return len(found)
 

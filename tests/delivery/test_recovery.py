@@ -1,7 +1,10 @@
 """What a dead worker leaves, as whoever comes next finds it: the journal, the leased chunk, nothing else."""
 
 import datetime
+import fcntl
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -12,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from newsletter.delivery import planning, recovery
-from newsletter.delivery.journal import Journal, remains
+from newsletter.delivery.journal import Journal, Remains, remains
 from newsletter.delivery.ledger import GROUP, Lease, Ledger
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState
 from newsletter.delivery.replies import Outcome, Verdict
@@ -59,7 +62,7 @@ def test_only_a_dot_without_a_reply_is_unknown(app_on_each: Flask, tmp_path: Pat
     journal.told(ids[0], ACCEPTED)
     journal.told(ids[1], Outcome(Verdict.REFUSED, 550, "5.1.1 no"))
     die(journal)
-    assert recovery.recover(tmp_path / "j", utc_now()) == 2, "both sides of the journal"
+    assert recovery.recover(tmp_path / "j", utc_now()) == 1
     found = [state_of(delivery_id) for delivery_id in ids]
     assert found[:3] == [DeliveryState.ACCEPTED, DeliveryState.FAILED, DeliveryState.UNKNOWN]
     assert set(found[3:]) == {DeliveryState.PLANNED}
@@ -81,6 +84,23 @@ def test_after_the_host_went_down_too_the_journals_silence_proves_nothing(app: F
     assert world.states(db.session()) == {"accepted": 1, "unknown": 4}
 
 
+@pytest.mark.parametrize("side", [0, 1], ids=["first", "second"])
+def test_of_a_file_that_a_power_cut_left_empty_nothing_is_believed(app: Flask, tmp_path: Path, side: int) -> None:
+    world.build(5)
+    world.start()
+    _, _, ids = begun(app)
+    journal = Journal(tmp_path / "j", OWNER)
+    for delivery_id in ids[:2]:
+        journal.about_to_send(delivery_id)
+        journal.told(delivery_id, ACCEPTED)
+        journal.turn()
+    die(journal)
+    journal._sides[side].path.write_bytes(bytes(4096))
+    recovery.recover(tmp_path / "j", utc_now())
+    assert world.states(db.session()) == {"accepted": 1, "unknown": 4}
+    assert list((tmp_path / "j").iterdir()) == []
+
+
 def test_a_journal_whose_owner_lives_is_left_alone(app: Flask, tmp_path: Path) -> None:
     world.build(3)
     world.start()
@@ -89,6 +109,50 @@ def test_a_journal_whose_owner_lives_is_left_alone(app: Flask, tmp_path: Path) -
     assert recovery.recover(tmp_path / "j", utc_now()) == 0
     assert world.states(db.session()) == {"sending": 3}
     journal.close()
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["first", "second"])
+def test_half_of_what_a_dead_worker_left_is_not_taken_for_all_of_it(app: Flask, tmp_path: Path, side: int) -> None:
+    """Two come at once and each gets one file, or the kernel has let only one of them go yet."""
+    world.build(3)
+    world.start()
+    _, _, ids = begun(app)
+    journals = [Journal(tmp_path / "j", OWNER, number) for number in (0, 1)]
+    for journal, delivery_id in zip(journals, ids, strict=False):
+        journal.about_to_send(delivery_id)
+        journal.told(delivery_id, ACCEPTED)
+    for journal in journals:
+        die(journal)
+    for path in sorted((tmp_path / "j").iterdir())[side::2]:
+        with path.open("r+b") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert recovery.recover(tmp_path / "j", utc_now()) == 0
+            assert world.states(db.session()) == {"sending": 3}
+    assert recovery.recover(tmp_path / "j", utc_now()) == 1
+    assert world.states(db.session()) == {"accepted": 2, "planned": 1}
+    db.session.rollback()
+
+
+def test_many_that_recover_at_once_find_each_dead_worker_whole(tmp_path: Path) -> None:
+    folder, dead = tmp_path / "j", 20
+    for number in range(dead):
+        journal = Journal(folder, f"host:{number}:a")
+        journal.about_to_send(1)
+        journal.turn()
+        journal.about_to_send(2)
+        die(journal)
+    together = threading.Barrier(4)
+
+    def take(_: int) -> list[Remains]:
+        together.wait()
+        with remains(folder) as found:
+            return found
+
+    with ThreadPoolExecutor(4) as threads:
+        found = [left for lot in threads.map(take, range(4)) for left in lot]
+    assert sorted(left.owner for left in found) == sorted(f"host:{number}:a" for number in range(dead))
+    assert all(left.dotted == {1, 2} for left in found)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_line_that_the_kill_cut_off_is_not_believed(tmp_path: Path) -> None:
@@ -177,6 +241,23 @@ def test_a_lease_that_the_database_kept_and_could_not_confirm_is_let_go(app_on_e
     assert _leased() == 2, "the one in hand, and the one that was let go and taken again"
     assert len(ledger.begin(in_hand, GROUP, {}, 0).messages) == 10, "what is in hand stays there"
     assert len(ledger.begin(again, GROUP, {}, 0).messages) == 10
+
+
+def test_a_chunk_that_its_worker_lost_and_took_again_is_in_hand(app_on_each: Flask) -> None:
+    """The old lease is given back after the new one was taken: the new one is still held."""
+    world.build(10)
+    world.start()
+    ledger, old, _ = begun(app_on_each)
+    with transaction() as session:
+        recovery.reap(session, utc_now() + datetime.timedelta(hours=1))
+        session.execute(update(Chunk).values(not_before=utc_now()))
+    new = ledger.claim(bulk=True)
+    assert new is not None
+    ledger.release(old)
+    with mock.patch.object(Session, "commit", _commit_and_fail), pytest.raises(OperationalError):
+        ledger.claim(bulk=True)
+    assert ledger.claim(bulk=True) is None
+    assert _leased() == 1, "nobody else may take it"
 
 
 def _leased() -> int:
