@@ -23,9 +23,10 @@ def x1(ground: Ground, size: Size, seed: int) -> Result:
     victims = [("child", "parent", "group")[number % 3] for number in range(kills)]
     dice.shuffle(victims)
     hurry = size is Size.CI
+    patches = ("--bells", "1", "--locks", "0.02") if hurry else ()
     with (
         experiment("X1", size, seed) as result,
-        staged(ground, "postgresql", readers, sink=SLOWLY, patches=("--bells", "1") if hurry else ()) as stage,
+        staged(ground, "postgresql", readers, sink=SLOWLY, patches=patches) as stage,
     ):
         stage.plan()
         workers = [stage.worker(beat=number == 0) for number in range(1 if hurry else 2)]

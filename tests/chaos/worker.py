@@ -1,13 +1,15 @@
-"""A worker as `newsletter worker` starts it, with what an experiment cannot wait for made shorter.
+"""A worker as `newsletter worker` starts it: what an experiment cannot wait for made shorter, what it waits for longer.
 
-    python -m tests.chaos.worker [--bells SECONDS] [--lease SECONDS] -- worker …
+    python -m tests.chaos.worker [--bells SECONDS] [--lease SECONDS] [--locks SECONDS] -- worker …
 
 The program itself carries no hooks: everything is put around it here, before its own command is run.
 """
 
 import argparse
 import datetime
+import fcntl
 import sys
+import time
 from functools import partial
 from typing import Final
 from unittest import mock
@@ -31,17 +33,31 @@ def shorten_leases(seconds: float) -> None:
     mock.patch.object(engines, "Ledger", partial(Ledger, lease=datetime.timedelta(seconds=seconds))).start()
 
 
+def lock_slowly(seconds: float) -> None:
+    """Let so much time pass after each file that is locked: who recovers at the same moment comes in between."""
+    flock = fcntl.flock
+
+    def slowly(fd: int, operation: int) -> None:
+        flock(fd, operation)
+        time.sleep(seconds)
+
+    mock.patch.object(fcntl, "flock", slowly).start()
+
+
 def main() -> None:
     """Change what was asked for, then be the command."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--bells", type=float)
     parser.add_argument("--lease", type=float)
+    parser.add_argument("--locks", type=float)
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
     if given.bells:
         ring_faster(given.bells)
     if given.lease:
         shorten_leases(given.lease)
+    if given.locks:
+        lock_slowly(given.locks)
     sys.argv = ["newsletter", *given.command]
     cli.main()
 
