@@ -12,7 +12,8 @@ from typing import Final, Protocol
 from newsletter.delivery.breaking import Breaker
 from newsletter.delivery.composing import CannotComposeError
 from newsletter.delivery.endpoints import Endpoint
-from newsletter.delivery.ledger import Group, Lease, Ledger
+from newsletter.delivery.leases import Lease
+from newsletter.delivery.ledger import Group, Ledger
 from newsletter.delivery.limits import Grant
 from newsletter.delivery.replies import Outcome
 from newsletter.delivery.watching import RelayWatch

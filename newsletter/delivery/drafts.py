@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from newsletter.delivery.composing import Compose
-from newsletter.delivery.ledger import Lease
+from newsletter.delivery.leases import Lease
 from newsletter.delivery.replies import Failure, Outcome, Verdict
 from newsletter.delivery.smtp import Job
 from newsletter.foundation.errors import RenderError

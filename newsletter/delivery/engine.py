@@ -15,7 +15,8 @@ from typing import Final, TypeVar
 from newsletter.delivery.desk import Desk
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
-from newsletter.delivery.ledger import IN_DOUBT, Lease
+from newsletter.delivery.leases import Lease
+from newsletter.delivery.ledger import IN_DOUBT
 from newsletter.delivery.pump import Pump
 from newsletter.delivery.signers import Signers
 from newsletter.delivery.smtp import Session

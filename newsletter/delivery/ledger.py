@@ -14,36 +14,26 @@ Locks are taken in the order chunk, deliveries, mailing, by everybody: nobody wa
 a chunk in hand come last: nobody else locks those.)
 """
 
+import contextlib
 import datetime
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from flask import Flask
-from sqlalchemy import (
-    Exists,
-    ScalarSelect,
-    SQLColumnExpression,
-    and_,
-    bindparam,
-    case,
-    exists,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from newsletter.delivery import finishing, marking, recovery
-from newsletter.delivery.cancelling import skip_chunk
+from newsletter.delivery import leases, marking, recovery
 from newsletter.delivery.composing import Compose, Composer, composer
-from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState, Mailing, MailingState, Reason
-from newsletter.delivery.replies import Outcome, Verdict
-from newsletter.delivery.settling import count, fold, settle
+from newsletter.delivery.leases import Lease
+from newsletter.delivery.models import DeliveryState, Mailing, Reason
+from newsletter.delivery.replies import Outcome
+from newsletter.delivery.settling import count, fold
 from newsletter.foundation.clock import utc_now
-from newsletter.foundation.db import OwnSession, UTCDateTime, db
+from newsletter.foundation.db import OwnSession, db
 
 GROUP: Final = 128
 """Deliveries marked at a time, at most."""
@@ -53,35 +43,6 @@ LEASE: Final = datetime.timedelta(minutes=8)
 """Longer than the wait for the reply to a dot; what a stalled worker may hold up."""
 SortOut = Callable[[Mapping[int, str]], Mapping[int, datetime.datetime]]
 """Delivery id to domain → of those that must wait for their mail hosts, until when."""
-
-
-@dataclass(eq=False)
-class Lease:
-    """A chunk in this worker's hands."""
-
-    chunk_id: int
-    mailing_id: int
-    fence: int
-    composes: Composer
-    bulk: bool
-    per_hour: int | None
-    """The speed that an operator gave the mailing."""
-    position: int = 0
-    """The delivery up to which the chunk has been begun."""
-    exhausted: bool = False
-    """Nothing is left to begin in it, or nothing of it may be."""
-    open: int = 0
-    """Deliveries begun whose outcome the ledger has not been told."""
-
-    @property
-    def sender(self) -> str:
-        """From address of its messages."""
-        return self.composes.sender
-
-    @property
-    def stream(self) -> str:
-        """What they are, as relays are told apart by."""
-        return self.composes.stream
 
 
 @dataclass
@@ -119,6 +80,9 @@ class Ledger:
 
     def close(self) -> None:
         """Let the connection go; called in the thread that used it."""
+        if self._perhaps_more:
+            with contextlib.suppress(SQLAlchemyError), self._own.transaction() as session:
+                leases.let_go(session, self.owner, self._held)
         self._own.close()
 
     def claim(self, *, bulk: bool) -> Lease | None:
@@ -141,23 +105,19 @@ class Ledger:
         asked = {"wants_bulk": bulk, "now": now, "by_owner": self.owner, "until": now + self._lease}
         with self._app.app_context(), self._own.transaction() as session:
             if self._perhaps_more:
-                held = [lease.chunk_id for lease in self._held]
-                session.connection().execute(_LET_GO, {"by_owner": self.owner, "held": held})
-            found = session.connection().execute(_CLAIM, asked).first()
-            if found is None and recovery.regroup_due(session, now):
-                found = session.connection().execute(_CLAIM, asked).first()
-            if found is None:
-                return None
-            chunk_id, mailing_id, fence, per_hour, begins = found
-            if begins:
-                session.connection().execute(_BEGINS, {"mailing": mailing_id, "now": now})
-            composes = self._composers.get(mailing_id) or composer(session, session.get_one(Mailing, mailing_id))
-            lease = Lease(chunk_id, mailing_id, fence, composes, bulk, per_hour)
-        # Only now: one that was made in a transaction that failed holds rows that cannot be read any more.
-        if len(self._composers) > 3:
-            self._composers.clear()
-        self._composers[mailing_id] = composes
+                leases.let_go(session, self.owner, self._held)
+            composer_of = partial(self._composer, session)
+            lease = leases.claim(session, asked, composer_of)
+            if lease is None and recovery.regroup_due(session, now):
+                lease = leases.claim(session, asked, composer_of)
+        if lease is not None:  # only now: one that was made in a transaction that failed holds rows of no use
+            if len(self._composers) > 3:
+                self._composers.clear()
+            self._composers[lease.mailing_id] = lease.composes
         return lease
+
+    def _composer(self, session: Session, mailing_id: int) -> Composer:
+        return self._composers.get(mailing_id) or composer(session, session.get_one(Mailing, mailing_id))
 
     def begin(
         self, lease: Lease, size: int, told: Mapping[int, Outcome], relay_id: int, sort_out: SortOut | None = None
@@ -231,7 +191,7 @@ class Ledger:
     def release(self, lease: Lease) -> None:
         """Give the chunk back, done if nothing of it is left to send, and finish the mailing if this was the last."""
         with self._app.app_context(), self._own.transaction() as session:
-            _release(session, lease, utc_now())
+            leases.release(session, lease, utc_now())
         self._held.discard(lease)
 
     def next_due(self) -> datetime.datetime | None:
@@ -248,107 +208,6 @@ class Ledger:
                 .values(not_before=until, paused_because=because)
                 .execution_options(synchronize_session=False)
             )
-
-
-_READY: Final = (
-    select(Chunk.id)
-    .join(Mailing, Mailing.id == Chunk.mailing_id)
-    .where(
-        Chunk.state == ChunkState.READY,
-        Chunk.bulk == bindparam("wants_bulk"),
-        Chunk.not_before <= bindparam("now", type_=UTCDateTime()),
-        Mailing.state == MailingState.SENDING,
-        or_(Mailing.not_before.is_(None), Mailing.not_before <= bindparam("now", type_=UTCDateTime())),
-    )
-    .order_by(Chunk.not_before, Chunk.id)
-    .limit(1)
-)
-
-
-ANYTHING_READY: Final = _READY.exists()
-"""Whether there is a chunk to claim: bulk or not (`wants_bulk`), at the moment `now`."""
-
-
-def _of_mailing(value: SQLColumnExpression[Any]) -> ScalarSelect[Any]:
-    """Return a value of the mailing of the Chunk that a statement is about."""
-    return select(value).where(Mailing.id == Chunk.mailing_id).scalar_subquery()
-
-
-def _holds(state: DeliveryState) -> Exists:
-    """Return whether the chunk of the parameter `chunk` holds such deliveries."""
-    return exists().where(Delivery.chunk_id == bindparam("chunk"), Delivery.state == state)
-
-
-_CLAIM: Final = (
-    update(Chunk)
-    .where(Chunk.id == _READY.with_for_update(of=Chunk, skip_locked=True).correlate(None).scalar_subquery())
-    .values(
-        state=ChunkState.LEASED,
-        owner=bindparam("by_owner"),
-        fence=Chunk.fence + 1,
-        leased_until=bindparam("until"),
-    )
-    .returning(
-        Chunk.id,
-        Chunk.mailing_id,
-        Chunk.fence,
-        _of_mailing(Mailing.per_hour),
-        _of_mailing(or_(Mailing.started_at.is_(None), Mailing.not_before.is_not(None))),
-    )
-    .execution_options(synchronize_session=False)
-)
-_LET_GO: Final = (
-    update(Chunk)
-    .where(
-        Chunk.owner == bindparam("by_owner"),
-        Chunk.state == ChunkState.LEASED,
-        Chunk.id.not_in(bindparam("held", expanding=True)),
-    )
-    .values(state=ChunkState.READY, owner="", fence=Chunk.fence + 1, leased_until=None)
-    .execution_options(synchronize_session=False)
-)
-_BEGINS: Final = text(
-    "UPDATE mailings SET started_at = coalesce(started_at, :now), not_before = NULL, paused_because = '' "
-    "WHERE id = :mailing"
-).bindparams(bindparam("now", type_=UTCDateTime()))
-_RELEASE: Final = (
-    update(Chunk)
-    .where(Chunk.id == bindparam("chunk"), Chunk.fence == bindparam("at_fence"), Chunk.state == ChunkState.LEASED)
-    .values(
-        state=case((_holds(DeliveryState.PLANNED), ChunkState.READY), else_=ChunkState.DONE),
-        owner="",
-        leased_until=None,
-        not_before=bindparam("now"),
-    )
-    .returning(
-        _of_mailing(Mailing.state),
-        _holds(DeliveryState.SENDING),
-        _of_mailing(and_(Mailing.planned == 0, Mailing.sending == 0, Mailing.deferred == 0)),
-    )
-    .execution_options(synchronize_session=False)
-)
-_DONE: Final = text("UPDATE chunks SET state = 'done' WHERE id = :chunk")
-
-
-def _release(session: Session, lease: Lease, now: datetime.datetime) -> None:
-    of_chunk = {"chunk": lease.chunk_id, "at_fence": lease.fence, "now": now}
-    released = session.connection().execute(_RELEASE, of_chunk).first()
-    if released is None:  # another has it
-        finishing.finish_if_settled(session, lease.mailing_id, now)
-        return
-    state, still_sending, settled = released
-    if state is MailingState.CANCELLED:
-        skip_chunk(session, lease.mailing_id, lease.chunk_id, now)
-        session.connection().execute(_DONE, {"chunk": lease.chunk_id})
-    if still_sending:
-        # All that we were told is told: what is open even so, a database that forgot a commit has left.
-        lost = session.scalars(
-            select(Delivery.id).where(Delivery.chunk_id == lease.chunk_id, Delivery.state == DeliveryState.SENDING)
-        )
-        forgotten = Outcome(Verdict.UNKNOWN, None, "the database forgot what became of it")
-        settle(session, dict.fromkeys(lost, forgotten), now, owner="")
-    if settled or still_sending or state is MailingState.CANCELLED:
-        finishing.finish_if_settled(session, lease.mailing_id, now)
 
 
 def _count_accepted(session: Session, mailing_id: int, number: int) -> None:

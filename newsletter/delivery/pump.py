@@ -19,7 +19,8 @@ from newsletter.delivery.desk import Desk, Told
 from newsletter.delivery.drafts import Draft
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
-from newsletter.delivery.ledger import GROUP, Group, Lease, NotBegunError
+from newsletter.delivery.leases import Lease
+from newsletter.delivery.ledger import GROUP, Group, NotBegunError
 from newsletter.delivery.outbox import UNSENT, Outbox
 from newsletter.delivery.pace import Pace
 from newsletter.delivery.replies import Outcome, Phase, Verdict

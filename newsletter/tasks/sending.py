@@ -6,7 +6,7 @@ from flask import current_app
 from sqlalchemy import or_, select
 
 from newsletter.audience import signup
-from newsletter.delivery import ledger, planning
+from newsletter.delivery import leases, planning
 from newsletter.foundation.clock import monotonic, utc_now
 from newsletter.foundation.db import db, transaction
 from newsletter.foundation.queue import queue
@@ -64,8 +64,8 @@ def _slice(*, bulk: bool) -> bool:
 
 
 _DUE: Final = {
-    True: select(ledger.ANYTHING_READY),
-    False: select(or_(signup.ANYTHING_WAITING, planning.ANYTHING_TO_CONFIRM, ledger.ANYTHING_READY)),
+    True: select(leases.ANYTHING_READY),
+    False: select(or_(signup.ANYTHING_WAITING, planning.ANYTHING_TO_CONFIRM, leases.ANYTHING_READY)),
 }
 
 

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
 from newsletter.delivery import recovery
-from newsletter.delivery.ledger import Group, Lease, Ledger
+from newsletter.delivery.leases import Lease
+from newsletter.delivery.ledger import Group, Ledger
 from newsletter.delivery.models import Delivery, DeliveryState
 from newsletter.delivery.settling import count
 from newsletter.foundation.db import transaction

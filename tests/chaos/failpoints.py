@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session as DatabaseSession
 
 from newsletter.delivery.engine import Engine
 from newsletter.delivery.journal import Journal
-from newsletter.delivery.ledger import Group, Lease, Ledger, SortOut
+from newsletter.delivery.leases import Lease
+from newsletter.delivery.ledger import Group, Ledger, SortOut
 from newsletter.delivery.replies import Outcome
 from newsletter.delivery.smtp import Job, Session
 from newsletter.tasks import engines

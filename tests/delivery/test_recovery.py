@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from newsletter.delivery import planning, recovery
 from newsletter.delivery.journal import Journal, Remains, remains
-from newsletter.delivery.ledger import GROUP, Lease, Ledger
+from newsletter.delivery.leases import Lease
+from newsletter.delivery.ledger import GROUP, Ledger
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState
 from newsletter.delivery.replies import Outcome, Verdict
 from newsletter.foundation.clock import utc_now
@@ -241,6 +242,17 @@ def test_a_lease_that_the_database_kept_and_could_not_confirm_is_let_go(app_on_e
     assert _leased() == 2, "the one in hand, and the one that was let go and taken again"
     assert len(ledger.begin(in_hand, GROUP, {}, 0).messages) == 10, "what is in hand stays there"
     assert len(ledger.begin(again, GROUP, {}, 0).messages) == 10
+
+
+def test_so_is_it_by_a_worker_that_ends_before_it_claims_again(app_on_each: Flask) -> None:
+    world.build(10)
+    world.start()
+    ledger = Ledger(app_on_each, OWNER)
+    with mock.patch.object(Session, "commit", _commit_and_fail), pytest.raises(OperationalError):
+        ledger.claim(bulk=True)
+    assert _leased() == 1
+    ledger.close()
+    assert _leased() == 0
 
 
 def test_a_chunk_that_its_worker_lost_and_took_again_is_in_hand(app_on_each: Flask) -> None:

@@ -8,7 +8,8 @@ from sqlalchemy import select, update
 
 from newsletter.delivery import control, finishing, recovery
 from newsletter.delivery.control import Settlement
-from newsletter.delivery.ledger import Lease, Ledger
+from newsletter.delivery.leases import Lease
+from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.models import Chunk, Mailing, MailingState
 from newsletter.delivery.replies import Outcome, Verdict
 from newsletter.digests.models import RunState
@@ -108,7 +109,7 @@ def test_a_claim_that_failed_leaves_nothing_behind_that_a_later_one_stumbles_ove
     world.start()
     ledger = Ledger(app_on_each, "host:1:a")
     with monkeypatch.context() as failing:
-        failing.setattr("newsletter.delivery.ledger.Lease", None)
+        failing.setattr("newsletter.delivery.leases.Lease", None)
         with pytest.raises(TypeError):
             ledger.claim(bulk=True)
     lease = ledger.claim(bulk=True)

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from newsletter.delivery.drafts import Draft
-from newsletter.delivery.ledger import Lease
+from newsletter.delivery.leases import Lease
 from newsletter.delivery.signers import Signers
 from newsletter.foundation.children import Child
 from newsletter.mail.dkim import Signer, SigningKey

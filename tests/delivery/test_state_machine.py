@@ -33,7 +33,8 @@ from newsletter.delivery import cancelling, control, planning, recovery
 from newsletter.delivery import ledger as ledgers
 from newsletter.delivery.control import Settlement
 from newsletter.delivery.journal import Journal
-from newsletter.delivery.ledger import Lease, Ledger
+from newsletter.delivery.leases import Lease
+from newsletter.delivery.ledger import Ledger
 from newsletter.delivery.models import Delivery, DeliveryState, Mailing, MailingState
 from newsletter.delivery.replies import Outcome, Verdict
 from newsletter.foundation.db import Base, db, transaction
