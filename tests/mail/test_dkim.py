@@ -128,7 +128,7 @@ def test_ed25519_signs_beside_rsa(verifier: Verifier) -> None:
     mail = signing.digest(Signer([beside, KEY]))
     first, *rest = verifier([mail], signing.records(KEY, beside))[0]
     assert (first.a, first.result) == ("rsa-sha256", "pass")
-    if verifier is verifying.by_mailauth:  # the other two have no Ed25519 here
+    if verifier is not verifying.by_mail_dkim:  # Debian's has no Ed25519 yet
         assert [(one.a, one.result) for one in rest] == [("ed25519-sha256", "pass")]
 
 

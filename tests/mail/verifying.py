@@ -38,15 +38,19 @@ Verifier = Callable[[Sequence[bytes], Records], list[list[Verdict]]]
 
 
 def by_dkimpy(mails: Sequence[bytes], records: Records) -> list[list[Verdict]]:
-    """Judge with dkimpy, which looks at the RSA signature only: it has no Ed25519 of its own."""
-    return [[_by_dkimpy(mail, records)] for mail in mails]
-
-
-def _by_dkimpy(mail: bytes, records: Records) -> Verdict:
-    judge = dkim.DKIM(mail)
+    """Judge with dkimpy."""
     answers = {f"{name}.".encode(): value.encode() for name, value in records.items()}
+
+    def look_up(name: bytes, timeout: float = 5) -> bytes | None:
+        return answers.get(name)
+
+    return [[_by_dkimpy(mail, number, look_up) for number in range(mail.count(b"DKIM-Signature:"))] for mail in mails]
+
+
+def _by_dkimpy(mail: bytes, number: int, look_up: Callable[[bytes, float], bytes | None]) -> Verdict:
+    judge = dkim.DKIM(mail)
     try:
-        good, why = judge.verify(dnsfunc=lambda name, timeout=5: answers.get(name)), ""
+        good, why = judge.verify(number, dnsfunc=look_up), ""
     except dkim.DKIMException as error:
         good, why = False, str(error)
     tags = {name.decode(): value.decode() for name, value in (judge.signature_fields or {}).items()}
