@@ -1,5 +1,6 @@
 """An operator who is signed in, and a service that has something to show."""
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -12,20 +13,12 @@ from newsletter.foundation.db import transaction
 from newsletter.foundation.settings import Settings
 from newsletter.operators import accounts
 from newsletter.publication import identity
+from tests import gazette
 from tests.admin.browsing import Browser, Client
 from tests.conftest import NOW
 
 PASSWORD = "four plain words together"
-IDENTITY = identity.Identity(
-    name="The Gazette",
-    site_url="https://gazette.example",
-    postal_address="Gazette Ltd, 1 Example Street",
-    contact_address="editor@gazette.example",
-    privacy_url="https://gazette.example/privacy",
-    digest_from="news@gazette.example",
-    confirmation_from="confirm@gazette.example",
-    timezone="Europe/Berlin",
-)
+IDENTITY = dataclasses.replace(gazette.IDENTITY, timezone="Europe/Berlin")
 
 
 @pytest.fixture

@@ -13,16 +13,7 @@ from newsletter.cli import newsletter
 from newsletter.foundation.db import transaction
 from newsletter.publication import identity
 from tests.conftest import NOW
-
-IDENTITY = identity.Identity(
-    name="The Gazette",
-    site_url="https://gazette.example",
-    postal_address="Gazette Ltd, 1 Example Street",
-    contact_address="editor@gazette.example",
-    privacy_url="https://gazette.example/privacy",
-    digest_from="news@gazette.example",
-    confirmation_from="confirm@gazette.example",
-)
+from tests.gazette import IDENTITY
 
 
 class Command:

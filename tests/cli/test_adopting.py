@@ -12,8 +12,9 @@ from newsletter.delivery.models import Delivery, DeliveryState
 from newsletter.foundation import application
 from newsletter.foundation.db import Base, db, transaction
 from newsletter.publication import identity
-from tests.cli.conftest import IDENTITY, Command
+from tests.cli.conftest import Command
 from tests.conftest import NOW, Databases, make_settings
+from tests.gazette import IDENTITY
 from tests.planner import rows_known
 
 

@@ -7,8 +7,9 @@ from newsletter.audience.models import Consent, ConsentAct, Subscriber, Subscrip
 from newsletter.content.models import Article, ArticleCategory
 from newsletter.foundation.db import db, transaction
 from newsletter.publication import identity
-from tests.cli.conftest import IDENTITY, Command
+from tests.cli.conftest import Command
 from tests.conftest import NOW
+from tests.gazette import IDENTITY
 from tests.planner import rows_known
 
 

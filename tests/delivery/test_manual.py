@@ -18,17 +18,8 @@ from newsletter.foundation.errors import ConflictError
 from newsletter.foundation.services import services
 from newsletter.publication import identity
 from tests.conftest import NOW
+from tests.gazette import IDENTITY
 from tests.planner import rows_known
-
-IDENTITY = identity.Identity(
-    name="The Gazette",
-    site_url="https://gazette.example",
-    postal_address="Gazette Ltd, 1 Example Street",
-    contact_address="editor@gazette.example",
-    privacy_url="https://gazette.example/privacy",
-    digest_from="news@gazette.example",
-    confirmation_from="confirm@gazette.example",
-)
 
 
 @pytest.fixture
