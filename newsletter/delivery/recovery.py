@@ -34,8 +34,15 @@ def recover(folder: Path, now: datetime.datetime) -> int:
 
 
 def _take_over(session: Session, left: Remains, now: datetime.datetime) -> None:
+    # Locked before anything is looked at: the last commit of the dead may still be on its way through the database.
+    chunks = session.scalars(
+        select(Chunk)
+        .where(Chunk.owner == left.owner, Chunk.state == ChunkState.LEASED)
+        .order_by(Chunk.id)
+        .with_for_update()
+    ).all()
     settle(session, left.outcomes, now, owner=left.owner)
-    for chunk in session.scalars(select(Chunk).where(Chunk.owner == left.owner, Chunk.state == ChunkState.LEASED)):
+    for chunk in chunks:
         _give_back(session, chunk, now, left.dotted if left.same_boot else None)
 
 

@@ -4,6 +4,7 @@ import datetime
 import fcntl
 import os
 import threading
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
@@ -154,6 +155,38 @@ def test_many_that_recover_at_once_find_each_dead_worker_whole(tmp_path: Path) -
     assert sorted(left.owner for left in found) == sorted(f"host:{number}:a" for number in range(dead))
     assert all(left.dotted == {1, 2} for left in found)
     assert list(folder.iterdir()) == []
+
+
+def test_the_last_commit_of_a_dead_worker_is_waited_for(app_on_each: Flask, tmp_path: Path) -> None:
+    """It was killed while the database was writing that a group is begun: nothing of that has left."""
+    world.build(10)
+    world.start()
+    ledger = Ledger(app_on_each, OWNER)
+    die(Journal(tmp_path / "j", OWNER))
+    writing, written = threading.Event(), threading.Event()
+
+    def commit_late(session: Session) -> None:
+        writing.set()
+        assert written.wait(60)
+        COMMIT(session)
+
+    def recover() -> int:
+        with app_on_each.app_context():
+            return recovery.recover(tmp_path / "j", utc_now())
+
+    with ThreadPoolExecutor(1) as dead, ThreadPoolExecutor(1) as next_one:
+        lease = dead.submit(ledger.claim, bulk=True).result(60)
+        assert lease is not None
+        with mock.patch.object(Session, "commit", commit_late):
+            begins = dead.submit(ledger.begin, lease, GROUP, {}, 0)
+            assert writing.wait(60)
+        recovers = next_one.submit(recover)
+        assert not futures.wait([recovers], 0.5).done
+        written.set()
+        assert len(begins.result(60).messages) == 10
+        assert recovers.result(60) == 1
+        dead.submit(ledger.close).result(60)
+    assert world.states(db.session()) == {"planned": 10}
 
 
 def test_a_line_that_the_kill_cut_off_is_not_believed(tmp_path: Path) -> None:
