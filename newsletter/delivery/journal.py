@@ -5,8 +5,9 @@ ledger is told in groups; whatever the ledger has not been told when the process
 whichever worker comes next on this host. So only messages whose dot was written and whose reply was not read remain
 unknown.
 
-Each line is `> id` or `< id verdict failure code text`, with `-` for what there is not. A line counts only with its
-line end, which is stored after it. The file is locked while its owner lives.
+Each line is `> id` or `< id verdict failure code text id`, with `-` for what there is not. A line counts only with its
+line end, which is stored after it. The file is locked while its owner lives. A power cut may leave some sectors of it
+newer than others: where they meet, one line ends as another, and that the id stands at both its ends shows it.
 """
 
 import contextlib
@@ -92,7 +93,7 @@ class Journal:
             failure = outcome.failure.value if outcome.failure else "-"
             words = f"{outcome.verdict.value} {failure} {outcome.code or '-'} {outcome.text}"
             self._last, self._words = outcome, words.encode(errors="replace")
-        self._sides[self._now].write(b"< %d %b" % (delivery_id, self._words))
+        self._sides[self._now].write(b"< %d %b %d" % (delivery_id, self._words, delivery_id))
 
     def turn(self) -> None:
         """Write on the other side from now on: the ledger is about to be told what stands on this one."""
@@ -167,15 +168,23 @@ def _read(paths: Iterable[Path]) -> Remains:
         left.owner = left.owner or owner
         left.same_boot = left.same_boot and boot == _boot_id()
         for line in lines[:-1]:  # what follows the last line end was cut off by the kill
-            kind, _, rest = line.partition(" ")
-            if kind == ">":
-                left.dotted.add(int(rest))
-            elif kind == "<":
-                number, verdict, failure, code, text = rest.split(" ", 4)
-                left.outcomes[int(number)] = Outcome(
-                    Verdict(verdict),
-                    int(code) if code != "-" else None,
-                    text,
-                    Failure(failure) if failure != "-" else None,
-                )
+            with contextlib.suppress(ValueError):  # a torn one
+                _believe(left, line)
     return left
+
+
+def _believe(left: Remains, line: str) -> None:
+    """Take in what a line says. Raises ValueError where none of ours says that."""
+    kind, number, *words = line.split(" ")
+    delivery_id = int(number)
+    if kind == ">":
+        left.dotted.add(delivery_id)
+    elif kind == "<":
+        verdict, failure, code, *text, again = words
+        if again == number:
+            left.outcomes[delivery_id] = Outcome(
+                Verdict(verdict),
+                int(code) if code != "-" else None,
+                " ".join(text),
+                Failure(failure) if failure != "-" else None,
+            )

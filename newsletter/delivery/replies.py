@@ -28,6 +28,7 @@ from newsletter.delivery.wording import (
     subject_of,
 )
 from newsletter.foundation.logs import mask
+from newsletter.mail.cleaning import clean
 
 
 class Phase(enum.Enum):
@@ -152,10 +153,10 @@ def slows_down(outcome: Outcome) -> bool:
 
 
 def shorten(text: str) -> str:
-    """Return the relay's words fit for keeping: one line, at most 300 characters, no addresses."""
+    """Return the relay's words fit for keeping: one line of harmless characters, at most 300, no addresses."""
     if len(text) > _LONGEST:  # a hostile relay's megabyte is not worth a regular expression
         text = text[:_LONGEST].rpartition(" ")[0] or text[:_LONGEST]
-    text = " ".join(text.split())
+    text = " ".join(text.split()) if text.isprintable() else clean(text, _LONGEST)
     if "@" in text or "/" in text:
         text = mask(text)
     return text[:300]

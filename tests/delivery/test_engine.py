@@ -49,6 +49,26 @@ def test_each_reader_gets_one_message_and_each_is_recorded(app_on_each: Flask, t
     assert len({sender for sender, _, _ in sink.messages}) == 250, "each has its own return path"
 
 
+@pytest.mark.parametrize("words", [b"2.0.0 Ok\0 queued", b"2.0.0 \x1b[2J\xff\xed\xa0\x80 as 1", b"\0"])
+def test_a_relay_that_talks_rubbish_is_told_apart_all_the_same(
+    app_on_each: Flask, tmp_path: Path, words: bytes
+) -> None:
+    """PostgreSQL stores no NUL, and the journal ends at one."""
+    world.build(30)
+    world.start()
+
+    def script(step: str, recipient: str) -> bytes | None:
+        if step == "rcpt" and recipient.startswith("r7@"):
+            return b"550 5.1.1 no such " + words
+        return b"250 " + words if step == "dot" else None
+
+    with Sink(script) as sink:
+        engine = world.engine(app_on_each, tmp_path / "j", sink.port)
+        assert engine.run(bulk=True, seconds=30).sent == 29
+        engine.close()
+    assert world.states(db.session()) == {"accepted": 29, "failed": 1}
+
+
 def test_the_same_trigger_twice_sends_once(app_on_each: Flask, tmp_path: Path) -> None:
     world.build(5)
     assert world.start("same").id == world.start("same").id

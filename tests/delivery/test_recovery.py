@@ -11,6 +11,8 @@ from unittest import mock
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -20,7 +22,7 @@ from newsletter.delivery.journal import Journal, Remains, remains
 from newsletter.delivery.leases import Lease
 from newsletter.delivery.ledger import GROUP, Ledger
 from newsletter.delivery.models import Chunk, ChunkState, Delivery, DeliveryState
-from newsletter.delivery.replies import Outcome, Verdict
+from newsletter.delivery.replies import Failure, Outcome, Verdict
 from newsletter.foundation.clock import utc_now
 from newsletter.foundation.db import db, transaction
 from tests.delivery import world
@@ -28,6 +30,13 @@ from tests.delivery import world
 OWNER = "host:1:a"
 COMMIT = Session.commit
 ACCEPTED = Outcome(Verdict.ACCEPTED, 250, "queued as 1")
+TOLD = [
+    ACCEPTED,
+    Outcome(Verdict.ACCEPTED, 250),
+    Outcome(Verdict.REFUSED, 550, "5.1.1 no such reader 12", Failure.READER),
+    Outcome(Verdict.TEMPORARY, 451, "4.7.1 come back in 300 s, " + 10 * "and not before ", Failure.TEMPORARY),
+    Outcome(Verdict.UNKNOWN, None, "the connection was lost"),
+]
 
 
 def begun(app: Flask) -> tuple[Ledger, Lease, list[int]]:
@@ -198,6 +207,46 @@ def test_a_line_that_the_kill_cut_off_is_not_believed(tmp_path: Path) -> None:
     with remains(tmp_path / "j") as found:
         assert found[0].dotted == {7}
         assert found[0].outcomes == {}
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3_000), st.sampled_from(TOLD)), max_size=60),
+    st.lists(st.tuples(st.integers(1, 3_000), st.sampled_from(TOLD)), max_size=60),
+    st.sets(st.integers(0, 20)),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_a_power_cut_tore_is_not_believed(
+    tmp_path: Path, earlier: list[tuple[int, Outcome]], later: list[tuple[int, Outcome]], kept: set[int]
+) -> None:
+    """A disk writes sectors in any order: of some it has the later content, of others still the earlier."""
+    journal = Journal(tmp_path / "j", OWNER)
+    for each in earlier:
+        journal.told(*each)
+    path = journal._sides[0].path
+    before = path.read_bytes()
+    journal.turn()
+    journal.forget([])
+    journal.turn()
+    for each in later:
+        journal.told(*each)
+    after = path.read_bytes()
+    die(journal)
+    sectors = range(0, len(after), 512)
+    torn = b"".join((before if at // 512 in kept else after)[at : at + 512] for at in sectors)
+    path.write_bytes(torn)
+    with remains(tmp_path / "j") as found:
+        (left,) = found
+    assert left.outcomes.items() <= set(earlier + later)
+
+
+@given(st.binary(max_size=300) | st.text(st.sampled_from("<> 17-\n"), max_size=60).map(str.encode))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_content_of_a_journal_keeps_a_host_from_sending(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "host-1-a.0.0.journal"
+    path.write_bytes(b"host:1:a boot\n" + content)
+    with remains(tmp_path) as found:
+        assert [left.owner for left in found] == [OWNER]
+    assert not path.exists()
 
 
 def test_a_journal_is_kept_when_the_ledger_cannot_be_told(tmp_path: Path) -> None:

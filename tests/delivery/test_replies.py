@@ -230,6 +230,14 @@ def test_the_relays_words_are_kept_short_and_without_addresses() -> None:
     assert "anna" not in shorten("x " * 495 + "anna.the.reader@example.org")
 
 
+@given(st.text(max_size=400))
+def test_what_is_kept_is_one_line_that_databases_and_terminals_take(text: str) -> None:
+    kept = shorten(text)
+    assert len(kept) <= 300
+    assert not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]", kept)
+    assert kept == kept.strip()
+
+
 def test_an_endless_reply_costs_nothing() -> None:
     """A megabyte without an end of word would keep a regular expression busy for hours."""
     assert judge(Phase.DOT, 550, "a" * 1_000_000 + "@").verdict is Verdict.BLOCKED
