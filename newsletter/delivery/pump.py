@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from newsletter.delivery.connections import Connections
 from newsletter.delivery.desk import Desk, Told
@@ -114,8 +114,7 @@ class Pump:
                 try:
                     await self._work()
                 except (SQLAlchemyError, NotBegunError) as error:
-                    reason = type(error.__cause__ or error).__name__
-                    log.warning("the ledger cannot be reached", extra={"reason": reason})
+                    _log("the ledger cannot be reached", error)
                     self._outbox.flush()
                     await asyncio.sleep(_TRY_AGAIN)
             await self._drain()
@@ -242,7 +241,7 @@ class Pump:
         try:
             await self._give_back(lambda lease: lease.exhausted)
         except SQLAlchemyError as error:  # it is tried again after the next group; what was just begun goes on
-            log.warning("a chunk cannot be given back yet", extra={"reason": type(error).__name__})
+            _log("a chunk cannot be given back yet", error)
 
     async def _give_back(self, which: Callable[[Lease], bool]) -> None:
         """Release leases of which nothing is open."""
@@ -270,7 +269,7 @@ class Pump:
             self.inbox.clear()
             await self._give_back(lambda _: True)
         except SQLAlchemyError as error:
-            log.warning("the ledger cannot be told yet", extra={"reason": type(error).__name__})
+            _log("the ledger cannot be told yet", error)
 
     async def _hang_up(self) -> None:
         self._connections.abort()
@@ -365,3 +364,10 @@ class Pump:
         if verdict is Verdict.OURS or self._barren >= _TRIES:
             self.problem = outcome
         self.kick()
+
+
+def _log(what: str, error: Exception) -> None:
+    """Say what is tried again. Where more than the connection is at fault, say all: that will not pass by itself."""
+    fault = error.__cause__ if isinstance(error, NotBegunError) else error
+    away = isinstance(fault, OperationalError | InterfaceError)
+    log.warning(what, extra={"reason": type(fault).__name__}, exc_info=None if away else fault)

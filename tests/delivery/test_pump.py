@@ -5,6 +5,7 @@ import errno
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from flask import Flask
@@ -12,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from newsletter.audience.models import Subscriber
-from newsletter.delivery import control, planning
+from newsletter.delivery import control, marking, planning
 from newsletter.delivery import relays as relay_rows
 from newsletter.delivery.composing_runs import RunComposer
 from newsletter.delivery.endpoints import Endpoint
@@ -162,6 +163,9 @@ def test_a_relay_that_hangs_up_on_every_message_is_left_alone(app: Flask, tmp_pa
     assert db.session.scalars(select(RelayState.paused_until)).one() is not None
 
 
+LOST = OperationalError("update", {}, Exception("gone"))
+
+
 class Shaky(Ledger):
     """A ledger whose database goes away at chosen calls."""
 
@@ -200,6 +204,21 @@ def test_a_database_that_goes_away_loses_and_doubles_nothing(app_on_each: Flask,
     assert world.states(db.session()) == {"accepted": 40}
     assert len(sink.recipients) == len(set(sink.recipients)) == 40
     assert DeliveryState.UNKNOWN.value not in world.states(db.session())
+
+
+@pytest.mark.parametrize(("fault", "traced"), [(ValueError, True), (LOST, False)], ids=["of ours", "of the network"])
+def test_a_fault_of_ours_is_logged_whole(
+    app: Flask, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Any, traced: bool
+) -> None:
+    """That the database is away passes by itself and needs no trace."""
+    world.build(3)
+    world.start()
+    with Sink() as sink, mock.patch.object(marking, "send", side_effect=[fault, mock.DEFAULT], wraps=marking.send):
+        engine = world.engine(app, tmp_path / "j", sink.port)
+        engine.run(bulk=True, seconds=6)
+        engine.close()
+    assert world.states(db.session()) == {"accepted": 3}
+    assert [bool(record.exc_info) for record in caplog.records if "cannot be reached" in record.message] == [traced]
 
 
 def test_a_slice_goes_on_as_long_as_it_may_and_then_gives_the_rest_back(app: Flask, tmp_path: Path) -> None:
