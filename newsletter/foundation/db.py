@@ -196,10 +196,11 @@ def analyse(session: Session, *tables: type[Base]) -> None:
 
 def engine_options(url: str) -> dict[str, Any]:
     """Return the pool and connection options for a database URL."""
+    quiet = {"hide_parameters": True}  # an error's trace goes into the logs, and values are people's names
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": 15}}
+        return {"connect_args": {"timeout": 15}, **quiet}
     options = "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000"
-    return {"pool_pre_ping": True, "connect_args": {"options": options, "connect_timeout": 10}}
+    return {"pool_pre_ping": True, "connect_args": {"options": options, "connect_timeout": 10}, **quiet}
 
 
 @event.listens_for(Engine, "connect")

@@ -32,6 +32,18 @@ def test_what_fails_leaves_nothing_behind(app_on_each: Flask) -> None:
     assert db.session.query(Category).count() == 0
 
 
+def test_an_errors_words_do_not_tell_what_was_to_be_stored(app_on_each: Flask) -> None:
+    def add() -> None:
+        with transaction() as session:
+            session.execute(insert(Category).values(slug="a", name="Ada Lovelace", position=1))
+
+    add()
+    with pytest.raises(IntegrityError) as error:
+        add()
+    assert "Lovelace" not in str(error.value)
+    assert "INSERT INTO categories" in str(error.value)
+
+
 def test_a_change_outside_a_transaction_is_refused(app: Flask) -> None:
     db.session.add(Category(slug="a", name="A"))
     with pytest.raises(RuntimeError, match="outside a transaction"), transaction():
