@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from newsletter.delivery.connections import Connections
-from newsletter.delivery.desk import Desk, Told
+from newsletter.delivery.desk import Desk, Seen, Told
 from newsletter.delivery.drafts import Draft
 from newsletter.delivery.endpoints import Endpoint
 from newsletter.delivery.journal import Journal
@@ -26,6 +26,7 @@ from newsletter.delivery.pace import Pace
 from newsletter.delivery.replies import Outcome, Phase, Verdict
 from newsletter.delivery.signers import Signers
 from newsletter.delivery.smtp import Job, Session
+from newsletter.delivery.untold import Untold
 from newsletter.foundation.clock import monotonic
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,6 @@ class Pump:
         self.waits: float | None = None
         """Seconds until a limit lets more go."""
         self.running = self.no_more = False
-        self.journal = journal
         self.pace = Pace()
         self._desk, self._in_thread = desk, in_thread
         self._next_lease, self._ending = next_lease, ending
@@ -82,9 +82,7 @@ class Pump:
         self._leases: list[Lease] = []
         self._outbox = Outbox(signers, self._note, self._signed)
         self._wire: set[Draft] = set()
-        self._told: dict[Lease, dict[int, Outcome]] = {}
-        self._telling: dict[Lease, dict[int, Outcome]] = {}
-        self._seen: list[tuple[str, Outcome]] = []
+        self._untold = Untold(journal)
         self._news = asyncio.Event()
         self._halted = False
         self._barren = 0
@@ -94,7 +92,12 @@ class Pump:
     @property
     def unfinished(self) -> bool:
         """Whether something of an earlier slice is still open."""
-        return bool(self._wire or self._outbox.signing or self._told or self._telling or self._leases or self.inbox)
+        return bool(self._wire or self._outbox.signing or self._untold or self._leases or self.inbox)
+
+    @property
+    def journal(self) -> Journal:
+        """Outlives it, where its relay is changed."""
+        return self._untold.journal
 
     @property
     def _under_way(self) -> int:
@@ -153,7 +156,7 @@ class Pump:
             self._ask_after = monotonic() + _LOOK
         if self._under_way:
             await self._wait()
-        elif self._told or self._telling:
+        elif self._untold:
             await self._tell(lambda told: self._desk.settle(self.relay, told))
             await self._give_back_what_is_done()
         else:
@@ -191,7 +194,7 @@ class Pump:
             group = await self._tell(lambda told: self._desk.begin(self.relay, lease, size, told))
         except NotBegunError as error:
             lease.open += len(error.ids)
-            self._told.setdefault(lease, {}).update(dict.fromkeys(error.ids, UNSENT))
+            self._untold.keep(lease, dict.fromkeys(error.ids, UNSENT))
             raise
         if isinstance(group, Group):
             self._take_in(lease, group)
@@ -212,29 +215,23 @@ class Pump:
         self._send_on()
 
     async def _tell(self, act: Callable[[Told], T]) -> T:
-        """Let the ledger do something, with all that it has not been told; the journal forgets what it knows then."""
-        if not self._telling and self._told:
-            self.journal.turn()
-            self._telling, self._told = self._told, {}
-        telling, seen, self._seen = self._telling, self._seen, []
+        """Let the ledger do something, with all that it has not been told."""
 
-        def tell() -> T:
+        def tell(told: Told, seen: Seen) -> T:
             if seen:
                 self._desk.observe(self.relay, seen)
-            return act(telling)
+            return act(told)
 
-        result: T = await self._in_thread(tell)
-        if telling:
-            self._telling = {}
-            try:
-                self.journal.forget([draft.id for draft in self._wire if draft.phase is Phase.DOT])
-            except OSError:  # it knows more than it must, and nothing less
-                log.warning("the journal cannot be written", exc_info=True)
-            for lease, outcomes in telling.items():
-                lease.open -= len(outcomes)
-                taken_back = [key for key, outcome in outcomes.items() if outcome.verdict in _AGAIN]
-                if taken_back and lease is self._lease:  # they are planned again
-                    lease.position, lease.exhausted = min(lease.position, *taken_back) - 1, False
+        result: T
+        result, told = await self._untold.tell(
+            lambda told, seen: self._in_thread(partial(tell, told, seen)),
+            dotted=lambda: [draft.id for draft in self._wire if draft.phase is Phase.DOT],
+        )
+        for lease, outcomes in told.items():
+            lease.open -= len(outcomes)
+            taken_back = [key for key, outcome in outcomes.items() if outcome.verdict in _AGAIN]
+            if taken_back and lease is self._lease:  # they are planned again
+                lease.position, lease.exhausted = min(lease.position, *taken_back) - 1, False
         return result
 
     async def _give_back_what_is_done(self) -> None:
@@ -263,7 +260,7 @@ class Pump:
         if last or self._ending():
             await self._hang_up()
         try:
-            while self._told or self._telling:
+            while self._untold:
                 await self._tell(lambda told: self._desk.settle(self.relay, told))
             self._leases.extend(self.inbox)
             self.inbox.clear()
@@ -327,7 +324,7 @@ class Pump:
 
     def _note(self, draft: Draft, outcome: Outcome) -> None:
         """Keep what became of it for the ledger."""
-        self._told.setdefault(draft.lease, {})[draft.id] = outcome
+        self._untold.keep(draft.lease, {draft.id: outcome})
 
     def _before_dot(self, job: Job) -> None:
         self.journal.about_to_send(job.id)
@@ -339,18 +336,13 @@ class Pump:
             asyncio.get_running_loop().call_soon(self._connections.wake)
         verdict = outcome.verdict
         if verdict is Verdict.UNSENT and job.tries < _TRIES and not self._halted:
-            self._seen.append((job.domain, outcome))
+            self._untold.see(job.domain, outcome)
             job.tries += 1
             job.phase, job.failed = Phase.MAIL, None
             self._outbox.put_back(job)
             self.kick()
             return
-        try:
-            if verdict is not Verdict.UNSENT:  # it has no dot there: a line would outlive the next attempt's
-                self.journal.told(job.id, outcome)
-        except OSError:  # we know it even so; only if we are killed before the ledger does, it is unknown
-            log.warning("the journal cannot be written", exc_info=True)
-        self._note(job, outcome)
+        self._untold.answered(job, outcome)
         self.pace.finished += 1
         if verdict is Verdict.ACCEPTED:
             self.accepted += 1
@@ -358,7 +350,7 @@ class Pump:
             if self._under_way <= self._kick_at:
                 self._news.set()
             return
-        self._seen.append((job.domain, outcome))
+        self._untold.see(job.domain, outcome)
         if not self._halted:
             self._barren = self._barren + 1 if verdict is Verdict.UNSENT else 0
         if verdict is Verdict.OURS or self._barren >= _TRIES:
