@@ -12,7 +12,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
 
-from newsletter import tables  # noqa: F401  (a command may touch what refers to rooms that it does not import)
+from newsletter import __version__, tables  # noqa: F401  (a command may touch what refers to rooms that it does not import)
 from newsletter.foundation import application
 from newsletter.foundation.errors import NewsletterError, SettingsError
 
@@ -63,7 +63,9 @@ class Newsletter(AppGroup):
             ctx.exit(1)
 
 
-newsletter: Final = Newsletter("newsletter", help="Feed digests by e-mail for news sites.", no_args_is_help=True)
+newsletter: Final = click.version_option(__version__, prog_name="newsletter")(
+    Newsletter("newsletter", help="Feed digests by e-mail for news sites.", no_args_is_help=True)
+)
 
 
 def main() -> None:

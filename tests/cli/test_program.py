@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from newsletter import tables  # noqa: F401  (so that `Base` knows every room's)
+from newsletter import __version__, tables  # noqa: F401  (so that `Base` knows every room's)
 from newsletter.foundation.db import Base
 
 FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>News</title><link>https://gazette.example/</link>
@@ -27,6 +27,11 @@ def newsletter(folder: Path, *arguments: str, **environment: str) -> subprocess.
         [program, *arguments], cwd=folder, env=clean | environment, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
+
+
+def test_it_says_which_version_it_is_without_any_settings(tmp_path: Path) -> None:
+    result = newsletter(tmp_path, "--version")
+    assert (result.returncode, result.stdout) == (0, f"newsletter, version {__version__}\n")
 
 
 def test_unusable_settings_end_it_with_every_problem(tmp_path: Path) -> None:
