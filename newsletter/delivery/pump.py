@@ -194,7 +194,8 @@ class Pump:
             group = await self._tell(lambda told: self._desk.begin(self.relay, lease, size, told))
         except NotBegunError as error:
             lease.open += len(error.ids)
-            self._untold.keep(lease, dict.fromkeys(error.ids, UNSENT))
+            for delivery_id in error.ids:
+                self._untold.keep(lease, delivery_id, UNSENT)
             raise
         if isinstance(group, Group):
             self._take_in(lease, group)
@@ -324,7 +325,7 @@ class Pump:
 
     def _note(self, draft: Draft, outcome: Outcome) -> None:
         """Keep what became of it for the ledger."""
-        self._untold.keep(draft.lease, {draft.id: outcome})
+        self._untold.keep(draft.lease, draft.id, outcome)
 
     def _before_dot(self, job: Job) -> None:
         self.journal.about_to_send(job.id)

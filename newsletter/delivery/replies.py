@@ -156,7 +156,7 @@ def shorten(text: str) -> str:
     """Return the relay's words fit for keeping: one line of harmless characters, at most 300, no addresses."""
     if len(text) > _LONGEST:  # a hostile relay's megabyte is not worth a regular expression
         text = text[:_LONGEST].rpartition(" ")[0] or text[:_LONGEST]
-    text = " ".join(text.split()) if text.isprintable() else clean(text, _LONGEST)
+    text = " ".join(text.split()) if text.isprintable() else clean(text, _LONGEST)  # every mail's: mostly printable
     if "@" in text or "/" in text:
         text = mask(text)
     return text[:300]

@@ -1,7 +1,7 @@
 """What the ledger has not been told yet: outcomes, in memory and for whoever comes after us in the journal."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from newsletter.delivery.desk import Seen, Told
@@ -27,9 +27,9 @@ class Untold:
     def __bool__(self) -> bool:
         return bool(self._new or self._being_told)
 
-    def keep(self, lease: Lease, outcomes: Mapping[int, Outcome]) -> None:
-        """Keep what became of deliveries whose dots were not written, or whose replies nobody will read."""
-        self._new.setdefault(lease, {}).update(outcomes)
+    def keep(self, lease: Lease, delivery_id: int, outcome: Outcome) -> None:
+        """Keep what became of a delivery whose dot was not written, or whose reply nobody will read."""
+        self._new.setdefault(lease, {})[delivery_id] = outcome
 
     def answered(self, draft: Draft, outcome: Outcome) -> None:
         """Keep what a relay's reply, or the end of its connection, says of a delivery."""
@@ -38,7 +38,7 @@ class Untold:
                 self.journal.told(draft.id, outcome)
         except OSError:  # we know it even so; only if we are killed before the ledger does, it is unknown
             log.warning("the journal cannot be written", exc_info=True)
-        self._new.setdefault(draft.lease, {})[draft.id] = outcome
+        self.keep(draft.lease, draft.id, outcome)
 
     def see(self, domain: str, outcome: Outcome) -> None:
         """Keep what the limits may learn from."""
